@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A board: identity, state, what probing found, its port, session and console, and the job that runs on it.
+ *
+ * State machine (names as in io.mcumgr.Device.state):
+ *   absent -> opening -> quiet -> probing -> ready | recovery | unresponsive; opening -> unavailable (tried again).
+ * quiet: after attach and after every reset nothing is sent for quiet_ms, because MCUboot stays in its bootloader when a byte
+ * reaches it within its wait-for-DFU window; a Zephyr boot banner ends it early. A board found in recovery after a plain
+ * reset or attach, unasked, is reset once an attach and given longer (decision 8), never while someone asked for recovery.
+ * unresponsive boards are probed again with growing pauses (2 s to 60 s) and at once when they print something.
+ *
+ * Ownership: registry -> device -> port, session, console; the job is counted. Changes are told to the registry. */
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/config.h"
+#include "daemon/console.h"
+#include "daemon/job.h"
+#include "daemon/port.h"
+#include "daemon/session.h"
+#include "daemon/usb.h"
+
+#define DEVICE_STATES(X)                                                                                               \
+	X(ABSENT, "absent")                                                                                            \
+	X(OPENING, "opening")                                                                                          \
+	X(QUIET, "quiet")                                                                                              \
+	X(PROBING, "probing")                                                                                          \
+	X(READY, "ready")                                                                                              \
+	X(RECOVERY, "recovery")                                                                                        \
+	X(UNRESPONSIVE, "unresponsive")                                                                                \
+	X(UNAVAILABLE, "unavailable")                                                                                  \
+	X(BROKEN, "broken")
+enum device_state {
+#define X(name, text) DEVICE_##name,
+	DEVICE_STATES(X)
+#undef X
+};
+/* "busy" while a job runs on a ready or recovering board. */
+const char *device_state_name(const struct device *d);
+
+struct image_slot {
+	unsigned int image, slot;
+	char version[32];
+	uint8_t hash[64];
+	size_t hash_size; /* 0: none told */
+	bool bootable, pending, confirmed, active, permanent;
+};
+#define IMAGE_SLOTS_MAX 16
+
+/* What probing found; forgotten when the board reboots. */
+struct device_info {
+	bool has_parameters;
+	unsigned int buffer_size, buffer_count;
+	char bootloader[32]; /* "" unknown */
+	bool has_mode, no_downgrade;
+	int64_t mode;
+	unsigned int groups[64];
+	size_t group_count;
+	bool has_images;
+	struct image_slot images[IMAGE_SLOTS_MAX];
+	size_t image_count;
+};
+
+struct registry;
+struct device {
+	char *id; /* [a-z0-9._-]+, given once */
+	struct registry *registry;
+	const struct config_device *config;
+	enum device_state state;
+	char *reason;	   /* for people, or NULL */
+	uint64_t since_us; /* CLOCK_REALTIME of the last change of state */
+	/* identity */
+	char *tty, *path, *serial, *manufacturer, *product, *syspath;
+	unsigned int vendor_id, product_id; /* 0: not USB */
+	int interface;			    /* -1: unknown */
+	/* parts */
+	struct port *port;
+	struct session *session;
+	struct console *console;
+	struct job *job; /* running, or NULL; a reference */
+	struct device_info info;
+	uint64_t boots;		    /* boot banners, re-attachments and resets seen */
+	bool recovery_wanted;	    /* somebody asked for boot mode 1 */
+	struct device_private *private;
+};
+
+/* Submits a request of the API or of a job. Requests to boards in opening, quiet or probing wait until that settles; unresponsive
+ * boards get one attempt. 0, or: -ENODEV (absent, unavailable, broken), -EBUSY (queue full), -EMSGSIZE. */
+int device_submit(struct device *d, struct request *request);
+void device_cancel(struct device *d, struct request *request);
+
+/* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. */
+void device_expect_reboot(struct device *d, bool recovery_wanted);
+
+/* Image state as decoded from any reply of 1/0; keeps the copy that List shows. 0, -EBADMSG. */
+int device_learn_images(struct device *d, const struct value *reply);
+int image_slots_decode(const struct value *reply, struct image_slot *slots, size_t max, size_t *ret_count);
+
+/* One job at a time. 0, -EBUSY. finished by device_job_ended from the job's owner. */
+int device_job_begin(struct device *d, struct job *job);
+void device_job_ended(struct device *d);
+
+/* Called by the update while the board is away: fires each time the board is found answering after a (re)boot or attach. */
+void device_await(struct device *d, void (*back)(void *user), void *user);
+void device_await_cancel(struct device *d);

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Every bound of the daemon, by name. Tests go to each and one past it. */
+
+#define LIMIT_MESSAGE_BYTES (16u << 20)	      /* one API message, both ways */
+#define LIMIT_CONNECTIONS 512		      /* API connections at once */
+#define LIMIT_OUTPUT_BYTES (4u << 20)	      /* unsent bytes of a stream before replies are dropped and told as missed */
+#define LIMIT_IMAGE_STORE_BYTES (256u << 20)  /* image files kept, in all */
+#define LIMIT_IMAGES 64			      /* image files kept */
+#define LIMIT_DEVICES 1024		      /* boards known at once */
+#define LIMIT_QUEUE 64			      /* requests that wait for one board */
+#define LIMIT_JOBS_KEPT 100		      /* ended jobs that Jobs() still lists */
+#define LIMIT_CONSOLE_LINES 2000	      /* lines kept a board */
+#define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */
+#define LIMIT_CONSOLE_BYTES (256u << 10)      /* kept a board, in all */
+#define LIMIT_REGEX_MATCH 10000		      /* PCRE2 match limit for a regex, whoever wrote it */
+#define LIMIT_REGEX_BYTES 1024
+#define LIMIT_PORT_WRITE_BYTES (256u << 10)   /* unsent bytes of one tty */
+#define LIMIT_CONFIG_BYTES (1u << 20)
+#define LIMIT_TIMEOUT_MS 600000
+#define LIMIT_HANGING_PORTS 256		      /* opens and closes that hang in the kernel at once */

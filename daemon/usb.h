@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* USB serial ports as udev sees them: what is plugged in, what comes, what goes. The only file that knows libudev.
+ *
+ * The monitor listens before the enumeration starts, so nothing is missed; a port is told once. When the netlink socket
+ * overflowed everything is enumerated again and differences are told as usual. Ends of USB gadgets and ttys without
+ * ID_BUS=usb are left alone. The callbacks run on the loop; the port's strings live until its removed callback returns. */
+
+#include <uv.h>
+
+struct usb_port {
+	char *syspath; /* the key: on removal nothing else is sure */
+	char *node;    /* /dev/ttyACM0 */
+	char *path;    /* ID_PATH, or NULL */
+	char *serial;  /* ID_SERIAL_SHORT, or NULL */
+	char *manufacturer, *product;
+	char *driver; /* ID_USB_DRIVER: cdc_acm, ftdi_sio ...; or NULL */
+	unsigned int vendor_id, product_id;
+	int interface; /* -1: unknown */
+};
+
+struct usb_callbacks {
+	void (*added)(void *user, const struct usb_port *port);
+	void (*removed)(void *user, const struct usb_port *port);
+};
+
+struct usb;
+int usb_new(uv_loop_t *loop, const struct usb_callbacks *callbacks, void *user, struct usb **ret);
+int usb_start(struct usb *u); /* calls added for everything there, then goes on */
+void usb_close(struct usb *u); /* frees itself in its close callback */
+
+/* "2fe3:00ab:10": lower-case hex, interface in decimal, left out when unknown. */
+void usb_port_identifier(const struct usb_port *port, char *buffer, size_t size);
