@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""A connection to the daemon: Varlink on a Unix socket, blocking, usable from many threads (one call at a time)."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from typing import Any, Dict, Iterator, Optional
+
+from .errors import DaemonUnreachable, MCUmgrError, from_reply
+
+__all__ = ["Connection", "default_socket"]
+
+SYSTEM_SOCKET = "/run/mcumgr/io.mcumgr"
+
+
+def default_socket() -> str:
+    """$MCUMGR_SOCKET, the system's daemon, or the user's own."""
+    if "MCUMGR_SOCKET" in os.environ:
+        return os.environ["MCUMGR_SOCKET"]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if os.path.exists(SYSTEM_SOCKET) or os.geteuid() == 0 or not runtime:
+        return SYSTEM_SOCKET
+    return os.path.join(runtime, "mcumgr", "io.mcumgr")
+
+
+class Connection:
+    """One connection. call() answers once, stream() many times; closing cancels what runs."""
+
+    def __init__(self, path: Optional[str] = None) -> None:
+        self.path = path or default_socket()
+        self._lock = threading.RLock()
+        self._buffer = bytearray()
+        self._broken = False
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+        try:
+            self._socket.connect(self.path)
+        except PermissionError as error:
+            self._socket.close()
+            raise DaemonUnreachable(f"{self.path}: permission denied", None, {
+                "hint": "join the group mcumgr: sudo usermod -aG mcumgr $USER, then log in again"}) from error
+        except OSError as error:
+            self._socket.close()
+            raise DaemonUnreachable(f"no daemon listens on {self.path}: {error.strerror or error}", None, {
+                "hint": "start it: systemctl start mcumgrd.socket, or name its socket in MCUMGR_SOCKET"}) from error
+
+    def close(self) -> None:
+        """Closes the connection; a call that runs is cancelled at its next safe point."""
+        self._broken = True
+        self._socket.close()
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, method: str, parameters: Dict[str, Any], more: bool) -> None:
+        if self._broken:
+            raise DaemonUnreachable("the connection to the daemon is closed")
+        call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}}
+        if more:
+            call["more"] = True
+        try:
+            self._socket.sendall(json.dumps(call, ensure_ascii=False).encode("utf-8") + b"\0")
+        except OSError as error:
+            self._broken = True
+            raise DaemonUnreachable(f"the daemon closed the connection: {error}") from error
+
+    def _receive(self) -> Dict[str, Any]:
+        start = 0
+        while (end := self._buffer.find(b"\0", start)) < 0:
+            start = len(self._buffer)
+            try:
+                data = self._socket.recv(1 << 16)
+            except OSError as error:
+                self._broken = True
+                raise DaemonUnreachable(f"the connection to the daemon broke: {error}") from error
+            if not data:
+                self._broken = True
+                raise DaemonUnreachable("the daemon closed the connection")
+            self._buffer += data
+        message = bytes(self._buffer[:end])
+        del self._buffer[:end + 1]
+        reply = json.loads(message)
+        if not isinstance(reply, dict):
+            raise MCUmgrError("the daemon's answer is no JSON object")
+        return reply
+
+    def stream(self, method: str, **parameters: Any) -> Iterator[Dict[str, Any]]:
+        """Yields the parameters of each reply. Leaving the loop early closes the connection: the call is cancelled."""
+        with self._lock:
+            self._send(method, parameters, True)
+            done = False
+            try:
+                while not done:
+                    reply = self._receive()
+                    done = not reply.get("continues", False)
+                    if "error" in reply:
+                        done = True
+                        raise from_reply(reply["error"], reply.get("parameters") or {})
+                    yield reply.get("parameters") or {}
+            finally:
+                if not done:
+                    self.close()
+
+    def call(self, method: str, **parameters: Any) -> Dict[str, Any]:
+        """One call, one answer: its parameters."""
+        with self._lock:
+            self._send(method, parameters, False)
+            try:
+                reply = self._receive()
+            except BaseException:
+                self.close()  # the answer would be taken for the next call's
+                raise
+        if "error" in reply:
+            raise from_reply(reply["error"], reply.get("parameters") or {})
+        parameters = reply.get("parameters") or {}
+        return parameters
