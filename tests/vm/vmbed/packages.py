@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""Debian packages by name, unpacked into a cache folder; nothing is installed.
+
+apt checks what it downloads against its signed lists. A package that is in the cache already is used
+when apt has no newer one to offer, or cannot be asked.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+# Of the kernel's 400 MB of modules, what a guest without disk, network or screen can use.
+KERNEL_PARTS = ['./boot/vmlinuz-*', './lib/modules/*/modules.*'] + [
+    f'./lib/modules/*/kernel/{part}'
+    for part in ('drivers/usb', 'drivers/virtio', 'drivers/char', 'drivers/hid', 'fs/9p', 'fs/netfs', 'fs/fscache', 'net/9p')]
+
+
+class Unavailable(Exception):
+    """Something the test bed is made of cannot be had here; says what, and what would help."""
+
+
+def cache_folder():
+    base = os.environ.get('MCUMGRD_TEST_CACHE')
+    if base is None:
+        base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'mcumgrd-tests'
+    folder = Path(base) / 'vm'
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(folder):
+    with open(folder / 'lock', 'w', encoding='ascii') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _apt(*command, cwd=None):
+    try:
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise Unavailable(f'{command[0]} is not here: the guest is made of Debian packages') from error
+    if done.returncode:
+        raise Unavailable(f'{" ".join(command)}: {done.stderr.strip()} (does "apt-get update" help?)')
+    return done.stdout
+
+
+def kernel_package():
+    """The package that linux-image-amd64 stands for today."""
+    found = re.search(r'Depends: (linux-image-\S+)', _apt('apt-cache', 'depends', 'linux-image-amd64'))
+    if not found:
+        raise Unavailable('apt-cache knows no linux-image-amd64 (does "apt-get update" help?)')
+    return found.group(1)
+
+
+def _extract(deb, folder):
+    if not deb.name.startswith('linux-image-'):
+        subprocess.run(['dpkg', '-x', deb, folder], check=True)
+        return
+    with subprocess.Popen(['dpkg', '--fsys-tarfile', deb], stdout=subprocess.PIPE) as package:
+        subprocess.run(['tar', '-x', '-C', folder, '--wildcards', *KERNEL_PARTS], stdin=package.stdout, check=True)
+
+
+def _download(name, cache):
+    with tempfile.TemporaryDirectory(dir=cache, prefix='.new-') as new:
+        folder = Path(new)
+        _apt('apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download', name, cwd=folder)
+        deb, = folder.glob('*.deb')
+        tree = folder / 'tree'
+        tree.mkdir()
+        _extract(deb, tree)
+        target = cache / deb.stem
+        shutil.rmtree(target, ignore_errors=True)
+        tree.rename(target)
+        return target
+
+
+def unpacked(name):
+    """The folder with the files of package `name`."""
+    cache = cache_folder()
+    with _locked(cache):
+        cached = sorted(cache.glob(f'{name}_*'), key=lambda path: path.stat().st_mtime)
+        try:
+            wanted = re.search(r"^'\S+' (\S+)\.deb ", _apt('apt-get', '--print-uris', 'download', name), re.M)
+        except Unavailable:
+            if cached:
+                return cached[-1]
+            raise
+        if wanted and (cache / wanted.group(1)).is_dir():
+            return cache / wanted.group(1)
+        return _download(name, cache)
+
+
+def kernel():
+    """The folder of the kernel package, the newest in the cache where apt cannot be asked."""
+    try:
+        return unpacked(kernel_package())
+    except Unavailable:
+        cached = sorted(cache_folder().glob('linux-image-*_*'), key=lambda path: path.stat().st_mtime)
+        if not cached:
+            raise
+        return cached[-1]
