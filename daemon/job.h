@@ -4,7 +4,8 @@
 /* A long operation as a table of steps, run one after another against one board.
  *
  * A step starts one operation and, when that ends, judges the outcome. The runner alone owns waiting: deadlines,
- * unplugging, cancelling. Leaving a step cancels its pending request (step->leave). An operation never completes inside the
+ * unplugging, cancelling. Leaving a step, however it is left, cancels its pending request (step->leave, which may find
+ * nothing pending; it is also called before end() is told of a deadline or an unplugged board). An operation never completes inside the
  * call that starts it. The runner knows no loop: the clock and the board are given by the owner, so that the table is
  * tested without either.
  *
@@ -19,7 +20,7 @@
 struct job;
 struct device;
 
-/* What begin and end say; or a negative errno with job->failure filled by job_fail. */
+/* What begin and end say: on to the next step; begin this step again; its operation runs; the job is done; on to job->next; or a negative errno with job->failure filled by job_fail. */
 enum verdict { JOB_NEXT = 1, JOB_AGAIN, JOB_WAIT, JOB_DONE, JOB_GOTO };
 
 struct job_step {
@@ -32,6 +33,7 @@ struct job_step {
 	unsigned int weight;		   /* share of the progress bar */
 	bool unplug_ok;			   /* the board may vanish meanwhile: end() is not told */
 	bool committed;			   /* too late to cancel */
+	bool whole;			   /* a cancel waits for the end of the operation, so that its outcome is known */
 };
 
 enum job_state { JOB_RUNNING, JOB_ENDED_DONE, JOB_ENDED_FAILED, JOB_ENDED_CANCELLED };
@@ -46,6 +48,7 @@ struct job_owner {
 	void (*arm)(struct job *job, unsigned int ms); /* one timer; 0 disarms; firing calls job_expired */
 	void (*progress)(struct job *job);	       /* step, bytes or message changed */
 	void (*finished)(struct job *job);	       /* state is set; last callback */
+	uint64_t (*now_ms)(struct job *job);	       /* a clock that only goes forward */
 };
 
 struct job {
@@ -67,8 +70,11 @@ struct job {
 	const struct job_owner *owner;
 	void *user;
 	void (*destroy)(struct job *job); /* frees the job that embeds this */
+	/* Names the failure of a verdict that came without one (-ECANCELED, -ETIMEDOUT, -ENODEV ...); NULL: generic. */
+	void (*explain)(struct job *job, int error);
 	unsigned int references;
 	unsigned int clients; /* connections that wait for it */
+	bool settling, waiting; /* private to the runner */
 };
 
 void job_init(struct job *job, const char *kind, const struct job_step *steps, const struct job_owner *owner, void *user);
@@ -77,6 +83,8 @@ void job_complete(struct job *job, int result); /* the step's operation ended */
 void job_expired(struct job *job);		/* its deadline passed */
 void job_unplugged(struct job *job);
 void job_cancel(struct job *job); /* at the next safe point: at once when the step waits and is not committed */
+/* Replaces the deadline of the step that is waiting or in begin(); 0: none. */
+void job_set_deadline(struct job *job, unsigned int ms);
 void job_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);
 void job_set_message(struct job *job, const char *format, ...) _printf_(2, 3);
 
