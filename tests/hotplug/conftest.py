@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""Tests of hotplug on a mocked USB bus: no USB, no udevd, no rights needed.
+
+    /usr/bin/python3 -m pytest tests/hotplug
+
+Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM for
+single programs.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mockbed.process import LineProcess
+from mockbed.testbed import Testbed
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = {'mockbus': 'tests/hotplug/mockbus', 'udevtail': 'tests/hotplug/udevtail', 'mcumgrd': 'daemon/mcumgrd',
+            'mcumgrctl': 'libclient/mcumgrctl/mcumgrctl', 'mcumgr-sim': 'tests/sim/mcumgr-sim'}
+
+
+def pytest_configure(config):
+    config.addinivalue_line('markers', 'slow: takes more than ten seconds')
+
+
+@pytest.fixture(scope='session')
+def program():
+    """Where a program is; a test that needs one that is not built is skipped."""
+    build = ROOT / os.environ.get('MCUMGRD_BUILD', 'build')
+
+    def find(name):
+        path = Path(os.environ.get(name.upper().replace('-', '_')) or build / PROGRAMS[name])
+        if not path.is_file():
+            pytest.skip(f'{name} is not built: give the build folder in MCUMGRD_BUILD')
+        return path
+
+    return find
+
+
+@pytest.fixture
+def testbed(program, tmp_path):
+    bed = Testbed(program('mockbus'), tmp_path)
+    yield bed
+    bed.close()
+
+
+@pytest.fixture
+def udevtail(program, testbed, tmp_path):
+    """Starts a program that prints what it sees through libudev."""
+    started = []
+
+    def start():
+        path = program('udevtail')
+        tail = LineProcess([path], tmp_path / 'udevtail.log', env=testbed.environment(path))
+        started.append(tail)
+        tail.wait_line('^listening$')
+        return tail
+
+    yield start
+    for tail in started:
+        tail.end()
