@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES 2048
+
+static const char *const level_names[] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+};
+static const int level_priorities[] = { 3, 4, 6, 7 }; /* of syslog */
+
+static enum log_level threshold = LOG_LEVEL_INFO;
+
+int log_level_parse(const char *name, enum log_level *ret)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(level_names); i++) {
+		if (!strcmp(name, level_names[i])) {
+			*ret = (enum log_level)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+void log_set_level(enum log_level level)
+{
+	threshold = level;
+}
+
+int log_enabled(enum log_level level)
+{
+	return level <= threshold;
+}
+
+/* JOURNAL_STREAM names the device and inode of the journal's pipe: standard error may have been redirected since. */
+static bool is_journal(void)
+{
+	static int known = -1;
+	if (known < 0) {
+		const char *text = getenv("JOURNAL_STREAM");
+		unsigned long long device, inode;
+		struct stat st;
+		known = text && sscanf(text, "%llu:%llu", &device, &inode) == 2 && !fstat(STDERR_FILENO, &st) &&
+			st.st_dev == (dev_t)device && st.st_ino == (ino_t)inode;
+	}
+	return known;
+}
+
+/* Length of a well-formed UTF-8 sequence that is no control character (C1 included), or 0. */
+static size_t utf8_printable(const unsigned char *s)
+{
+	if (*s < 0x80)
+		return *s >= 0x20 && *s != 0x7f;
+	size_t size = *s >= 0xf0 && *s <= 0xf4 ? 4 : *s >= 0xe0 ? 3 : 2;
+	if (*s < 0xc2 || *s > 0xf4)
+		return 0;
+	uint32_t code = *s & (0x7f >> size);
+	for (size_t i = 1; i < size; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (s[i] & 0x3f);
+	}
+	if ((size == 3 && code < 0x800) || (size == 4 && code < 0x10000) || code > 0x10ffff ||
+			(code >= 0xd800 && code <= 0xdfff) || code < 0xa0)
+		return 0;
+	return size;
+}
+
+static size_t put_escaped(char *out, size_t room, const char *text)
+{
+	size_t used = 0;
+	for (const unsigned char *s = (const unsigned char *)text; *s && used + 5 < room;) {
+		size_t size = utf8_printable(s);
+		if (!size) {
+			used += (size_t)snprintf(out + used, room - used, "\\x%02x", *s++);
+			continue;
+		}
+		memcpy(out + used, s, size);
+		used += size;
+		s += size;
+	}
+	return used;
+}
+
+static size_t put_stamp(char *out, size_t room, enum log_level level)
+{
+	if (is_journal())
+		return (size_t)snprintf(out, room, "<%d>", level_priorities[level]);
+	struct timespec now;
+	struct tm tm;
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	size_t used = strftime(out, room, "%H:%M:%S", &tm);
+	return used + (size_t)snprintf(out + used, room - used, ".%03ld %s: ", now.tv_nsec / 1000000, level_names[level]);
+}
+
+void log_write(enum log_level level, const char *device, const char *topic, const char *format, ...)
+{
+	if (!log_enabled(level))
+		return;
+	int saved = errno;
+	char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES * 2];
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(message, sizeof(message), format, ap);
+	va_end(ap);
+
+	size_t used = put_stamp(line, sizeof(line), level);
+	if (device) {
+		used += put_escaped(line + used, 256, device);
+		line[used++] = ' ';
+	}
+	used += put_escaped(line + used, 64, topic);
+	line[used++] = ':';
+	line[used++] = ' ';
+	used += put_escaped(line + used, sizeof(line) - used - 1, message);
+	line[used++] = '\n';
+	/* One write a line, so that lines of threads and processes do not mix; a full pipe loses the line, not the daemon. */
+	ssize_t _unused_ written = write(STDERR_FILENO, line, used);
+	errno = saved;
+}
