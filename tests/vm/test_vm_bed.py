@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from vmbed.usb import wait_ttys
+from vmbed.usb import UsbGadget, wait_ttys
 
 PORT = 'stty -F {0} raw -echo -hupcl 115200'
 
@@ -128,6 +128,21 @@ def test_serial_adapter(guest, bus, far_end):
         far.sendall(b'pong\n')
         assert (job.wait(), job.out) == (0, 'pong\n')
         adapter.unplug()
+
+
+def test_gadget_has_a_tty_on_either_side(guest):
+    gadget = UsbGadget(guest, 'GADGET')
+    try:
+        mark = guest.mark()
+        tty = gadget.plug()
+        assert {'ID_VENDOR_ID': '1d50', 'ID_USB_DRIVER': 'cdc_acm'}.items() <= tty.properties.items()
+        done = guest.run(f'{PORT.format(tty.node)}; stty -F /dev/ttyGS0 raw -echo; exec 3<>/dev/ttyGS0; '
+                         f'echo ping >{tty.node}; head -n 1 <&3')
+        assert done.out == 'ping\n'
+        assert not any('ttyGS0' in line and 'ID_BUS' in line for line in guest.channels['events'].lines[mark:])
+        gadget.unplug()
+    finally:
+        gadget.remove()
 
 
 def test_jobs_report_code_output_and_lines(guest):

@@ -14,7 +14,7 @@ from . import packages
 
 INIT = Path(__file__).with_name('init.sh')
 MODULES = ('virtio_pci', 'virtio_console', 'virtio_rng', '9p', '9pnet_virtio', 'xhci_pci', 'cdc_acm', 'usbserial',
-           'ftdi_sio', 'vhci_hcd', 'usbip_core', 'dummy_hcd', 'libcomposite', 'usb_f_acm')
+           'ftdi_sio', 'vhci_hcd', 'usbip_core', 'configfs', 'dummy_hcd', 'libcomposite', 'usb_f_acm')
 LIBRARY_FOLDER = 'lib/x86_64-linux-gnu'
 USERS = 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n'
 GROUPS = ('root:x:0:', 'tty:x:5:', 'disk:x:6:', 'lp:x:7:', 'kmem:x:15:', 'dialout:x:20:', 'cdrom:x:24:', 'floppy:x:25:',
@@ -110,10 +110,11 @@ def _add_udev(archive, udev, kmod, libkmod):
 def _module_list(tree, kmod, libkmod):
     """Files of MODULES and of all they need, as depmod finds out."""
     version = next((tree / 'lib/modules').iterdir())
-    if not (version / 'modules.dep').exists():
-        environment = dict(os.environ, LD_LIBRARY_PATH=_library_path([libkmod]))
-        subprocess.run(['depmod', '-b', tree, version.name], executable=kmod / 'bin/kmod', env=environment, check=True,
-                       stderr=subprocess.DEVNULL)
+    with packages.locked():
+        if not (version / 'modules.dep').exists():
+            environment = dict(os.environ, LD_LIBRARY_PATH=_library_path([libkmod]))
+            subprocess.run(['depmod', '-b', tree, version.name], executable=kmod / 'bin/kmod', env=environment,
+                           check=True, stderr=subprocess.DEVNULL)
     needs = {}
     for line in (version / 'modules.dep').read_text().splitlines():
         path, _, needed = line.partition(':')

@@ -20,9 +20,10 @@ mkdir -p /run/lock
 /lib/systemd/systemd-udevd --daemon
 udevadm trigger --type=subsystems --action=add
 udevadm trigger --type=devices --action=add
-modprobe -a virtio_pci virtio_console virtio_rng 9pnet_virtio 9p vhci_hcd
+modprobe -a configfs virtio_pci virtio_console virtio_rng 9pnet_virtio 9p vhci_hcd
 udevadm settle
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 share /mnt
+mount -t configfs config /sys/kernel/config
 exec 3<>/dev/virtio-ports/shell 4<>/dev/virtio-ports/events 5<>/dev/virtio-ports/usb
 
 usbip_acm <&5 >&5 3<&- 4<&- &

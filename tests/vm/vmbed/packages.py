@@ -14,11 +14,6 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-# Of the kernel's 400 MB of modules, what a guest without disk, network or screen can use.
-KERNEL_PARTS = ['./boot/vmlinuz-*', './lib/modules/*/modules.*'] + [
-    f'./lib/modules/*/kernel/{part}'
-    for part in ('drivers/usb', 'drivers/virtio', 'drivers/char', 'drivers/hid', 'fs/9p', 'fs/netfs', 'fs/fscache', 'net/9p')]
-
 
 class Unavailable(Exception):
     """Something the test bed is made of cannot be had here; says what, and what would help."""
@@ -34,8 +29,9 @@ def cache_folder():
 
 
 @contextmanager
-def _locked(folder):
-    with open(folder / 'lock', 'w', encoding='ascii') as lock:
+def locked():
+    """One test run at a time changes the cache."""
+    with open(cache_folder() / 'lock', 'w', encoding='ascii') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -58,14 +54,6 @@ def kernel_package():
     return found.group(1)
 
 
-def _extract(deb, folder):
-    if not deb.name.startswith('linux-image-'):
-        subprocess.run(['dpkg', '-x', deb, folder], check=True)
-        return
-    with subprocess.Popen(['dpkg', '--fsys-tarfile', deb], stdout=subprocess.PIPE) as package:
-        subprocess.run(['tar', '-x', '-C', folder, '--wildcards', *KERNEL_PARTS], stdin=package.stdout, check=True)
-
-
 def _download(name, cache):
     with tempfile.TemporaryDirectory(dir=cache, prefix='.new-') as new:
         folder = Path(new)
@@ -73,7 +61,7 @@ def _download(name, cache):
         deb, = folder.glob('*.deb')
         tree = folder / 'tree'
         tree.mkdir()
-        _extract(deb, tree)
+        subprocess.run(['dpkg', '-x', deb, tree], check=True)
         target = cache / deb.stem
         shutil.rmtree(target, ignore_errors=True)
         tree.rename(target)
@@ -83,7 +71,7 @@ def _download(name, cache):
 def unpacked(name):
     """The folder with the files of package `name`."""
     cache = cache_folder()
-    with _locked(cache):
+    with locked():
         cached = sorted(cache.glob(f'{name}_*'), key=lambda path: path.stat().st_mtime)
         try:
             wanted = re.search(r"^'\S+' (\S+)\.deb ", _apt('apt-get', '--print-uris', 'download', name), re.M)

@@ -4,6 +4,8 @@
 UsbBoard   a composite CDC ACM device with any ids, played by usbip_acm in the guest; what sits behind
            its functions is in the guest too.
 UsbSerial  QEMU's FTDI adapter (0403:6001, ttyUSB); its far end is a Unix socket on the host.
+UsbGadget  the kernel's own ACM gadget on a bus of its own (dummy_hcd); its far end is a tty of the guest,
+           too (ttyGS0), which is no USB device.
 """
 
 from urllib.parse import quote
@@ -119,3 +121,31 @@ class UsbSerial:
         mark = self.guest.mark()
         self.guest.qmp('device_del', id=self.name)
         wait_ttys(self.guest, 1, mark, 'remove', ID_SERIAL_SHORT=self.serial)
+
+
+class UsbGadget:
+    FOLDER = '/sys/kernel/config/usb_gadget/board'
+    DESCRIBE = f"""
+        modprobe -a dummy_hcd libcomposite usb_f_acm && mkdir {FOLDER} && cd {FOLDER} || exit
+        echo 0x1d50 >idVendor; echo 0x6018 >idProduct
+        mkdir -p strings/0x409 configs/c.1 functions/acm.0
+        echo {{serial}} >strings/0x409/serialnumber
+        ln -s {FOLDER}/functions/acm.0 configs/c.1/"""
+
+    def __init__(self, guest, serial):
+        self.guest, self.serial = guest, serial
+        guest.run(self.DESCRIBE.format(serial=serial))
+
+    def plug(self):
+        mark = self.guest.mark()
+        self.guest.run(f'ls /sys/class/udc >{self.FOLDER}/UDC')
+        return wait_ttys(self.guest, 1, mark, ID_SERIAL_SHORT=self.serial)[0]
+
+    def unplug(self):
+        mark = self.guest.mark()
+        self.guest.run(f'echo "" >{self.FOLDER}/UDC')
+        wait_ttys(self.guest, 1, mark, 'remove', ID_SERIAL_SHORT=self.serial)
+
+    def remove(self):
+        self.guest.run(f'cd {self.FOLDER} && rm configs/c.1/acm.0 && rmdir functions/acm.0 configs/c.1 strings/0x409 . ; '
+                       f'rmdir {self.FOLDER}; rmmod dummy_hcd', check=False)
