@@ -28,8 +28,12 @@ enum field_type {
 	FIELD_NAMED_LIST, /* map name -> map; in JSON an array of objects with the name as .fields[0] (CBOR key NULL) */
 	FIELD_NAMED_INTS, /* map name -> uint; in JSON an array of {name, value} */
 	FIELD_MAP,    /* map name -> map, in JSON an object of objects, by .fields */
+	FIELD_TIME,   /* text in both, checked in requests: YYYY-MM-DDTHH:MM:SS[.mmm] */
+	FIELD_TRUE,   /* request: always sent, never in JSON (.json is "") */
+	FIELD_FALSE,
 };
 
+/* Two reply fields may share a key: the one that the value's type fits gets it, and one of them must be there. */
 struct smp_field {
 	const char *json; /* name in the API */
 	const char *cbor; /* key on the wire */
@@ -58,7 +62,8 @@ struct smp_command {
 	bool changes;		  /* changes the board: queued as a write, needs the lease, audit log */
 	bool restarts;		  /* the board goes away after it (Reset): session is held afterwards */
 	unsigned int deadline_ms; /* the board's own time for it; 0: timeout_ms of the configuration */
-	/* Adjusts what a generic translation cannot (shapes that differ between servers); NULL for most. */
+	/* Adjusts what a generic translation cannot (shapes that differ between servers); NULL for most. Runs after it, while
+	 * fields may still be absent; only then the reply must be complete. 0, -ENOMEM, or -EBADMSG. */
 	int (*fix_reply)(const struct value *reply, json_object *ret);
 };
 
@@ -67,15 +72,18 @@ const struct smp_command *smp_command_find(const char *name);
 const struct smp_command *smp_command_by_id(uint8_t op, uint16_t group, uint8_t id); /* for names in logs; NULL */
 
 /* Checks parameters against the row and writes the CBOR payload. Keys in `common` (NULL-terminated; device, timeoutMs,
- * lease) are left to the caller. 0, or -EINVAL with the offending parameter's name and a sentence. */
+ * lease) are left to the caller. null counts as absent. 0, or -EINVAL with the offending parameter's name (borrowed from
+ * parameters or the row) and a sentence; the writer is released then. */
 int smp_command_encode(const struct smp_command *c, json_object *parameters, const char *const *common, struct writer *w,
 		const char **ret_parameter, char *text, size_t text_size);
 
-/* Reply payload -> JSON object. 0, or -EBADMSG with a sentence naming the key that is missing or of a wrong type. */
+/* Reply payload -> JSON object. Keys that the row does not know are ignored. 0, -ENOMEM, or -EBADMSG with a sentence naming the key that is missing or of a wrong type. */
 int smp_command_decode(const struct smp_command *c, const struct value *reply, json_object **ret, char *text,
 		size_t text_size);
 
 /* Any JSON <-> any CBOR (method Request): {"$bytes": base64}, {"$integer": decimal}, {"$float": "nan"|"inf"|"-inf"}.
- * text gets the place ("payload.a[3]") and the reason of an error. */
+ * text gets the place ("payload.a[3]") and the reason of an error: -EINVAL and the writer released, or -EBADMSG.
+ * What JSON cannot say is refused: tags, undefined, other simple values, keys that are no text, or stand twice, or hold NUL,
+ * and a map that looks like one of the three forms above. Text that is no UTF-8 is cleaned. */
 int json_to_cbor(json_object *object, struct writer *w, char *text, size_t text_size);
 int cbor_to_json(const struct value *v, json_object **ret, char *text, size_t text_size);
