@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Between the files of the session: session.c (the object, its clock, its port), session-queue.c (who may go next),
+ * session-send.c (an attempt: sequence number, pacing, deadline), session-answer.c (what a reply or its absence means).
+ *
+ * A request waits, flies (sent, or backing off after "busy"), and is done. done() of a request may do anything to the
+ * session, also close it: after session_finish nothing that was looked up before is known to be there. */
+
+#include <sys/queue.h>
+
+#include "daemon/session.h"
+
+#define SESSION_HOLD_MAX_MS 30000     /* a request waits this long for a held session */
+#define SESSION_PAUSE_MS 11	      /* a line; enough for a board with two line buffers and a tick of 10 ms */
+#define SESSION_BURST_LINES 3	      /* lines at once that such a board loses */
+#define SESSION_BUSY_FIRST_MS 50
+#define SESSION_BUSY_MOST_MS 1000
+#define SESSION_BUSY_TOTAL_MS 5000
+#define SESSION_RAW_SILENCE_MS 3500   /* after a loss: a board drops half a message after 3 s (SMP §2.2) */
+#define SESSION_SEQUENCE_REST 128     /* numbers given out before one that was given up is used again */
+#define SESSION_REMEMBERED_ATTEMPTS 4 /* whose late replies still count */
+
+struct session_request {
+	struct request *request;
+	TAILQ_ENTRY(session_request) link;
+	bool flying, backing_off, ending;
+	uint64_t queued_at, blocked_at; /* ms; blocked: behind a job, 0: not */
+	uint64_t deadline;		/* flying: of this attempt, or when to go on after "busy" */
+	uint64_t busy_until;		/* patience with "busy"; 0: never was */
+	unsigned int back_off_ms;
+	unsigned int attempts;		/* sent in all */
+	unsigned int repeats;		/* those that count against the retries */
+	bool hurried;			/* this attempt was made early because a frame came damaged */
+	bool switched;			/* the version was switched for it once */
+	size_t lines;			/* of the latest attempt */
+	uint8_t sequences[SESSION_REMEMBERED_ATTEMPTS];
+	size_t sequence_count;
+};
+TAILQ_HEAD(session_list, session_request);
+
+struct session_sequence {
+	struct session_request *owner; /* NULL: free, or resting */
+	uint64_t given_up;	       /* value of session.allocated at that time; 0: not */
+	uint64_t sent_us;
+	size_t burst; /* lines on the wire with it, without a pause */
+	bool paced;
+};
+
+enum pacing { PACING_NONE, PACING_TRIED, PACING_KEPT };
+
+struct session {
+	uv_loop_t *loop;
+	uv_timer_t timer;
+	struct session_settings settings;
+	struct session_callbacks callbacks;
+	void *user;
+	struct port *port;
+	struct serial_reader *reader;
+	struct session_list waiting, flying;
+	size_t waiting_count, flying_count;
+	unsigned int window;
+	size_t message_max;
+	enum smp_version version;
+	bool held, job_active, closed, urgent, grace, feeding, reset_wanted, learnt;
+	bool line_open;		/* a half line may stand in the board's buffer: end it before the next frame */
+	uint64_t held_at;	/* ms */
+	uint64_t wire_free_at;	/* ms: when everything sent so far is on the wire */
+	uint64_t silent_until;	/* ms: raw framing after a loss */
+	bool answered;
+	uint64_t last_answer;
+	/* pacing, found by itself */
+	enum pacing pacing;
+	unsigned int line_delay; /* kept */
+	bool short_answered, burst_answered;
+	unsigned int bursts_lost;
+	/* sequence numbers */
+	struct session_sequence sequences[256];
+	uint8_t next_sequence;
+	uint64_t allocated;
+	struct session_counters counters;
+};
+
+uint64_t session_now(void); /* ms, and not the loop's, which stands still during a callback */
+void session_wake(struct session *s);  /* the timer's next turn looks at everything */
+void session_rearm(struct session *s); /* sets the timer for the next deadline */
+
+/* session-queue.c */
+void session_pump(struct session *s);
+void session_expire_waiting(struct session *s, uint64_t now);
+uint64_t session_waits_until(const struct session *s, const struct session_request *e); /* 0: as long as it takes */
+void session_move_to_flying(struct session *s, struct session_request *e);
+void session_move_to_waiting(struct session *s, struct session_request *e); /* to its head */
+bool session_may_send(const struct session *s, const struct session_request *e);
+
+/* session-send.c */
+void session_transmit(struct session *s, struct session_request *e); /* an attempt; e flies */
+unsigned int session_board_ms(const struct session *s, const struct request *request);
+void session_give_up_sequence(struct session *s, uint8_t sequence);
+void session_pacing_answered(struct session *s, const struct session_sequence *q);
+void session_pacing_lost(struct session *s, const struct session_sequence *q);
+
+/* session-answer.c */
+void session_take_message(struct session *s, const uint8_t *data, size_t size);
+void session_take_damage(struct session *s, enum serial_damage why);
+void session_expire_flying(struct session *s, uint64_t now);
+void session_finish(struct session *s, struct session_request *e, const struct answer *answer);
+void session_fail(struct session *s, struct session_request *e, int error, const char *format, ...) _printf_(4, 5);
+void session_unlink(struct session *s, struct session_request *e); /* from lists and sequence numbers */
