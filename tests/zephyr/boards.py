@@ -179,7 +179,7 @@ class Monitor:
 KINDS = {
     "cortex_m0": dict(
         machine=["-machine", "microbit", "-cpu", "cortex-m0"], serials=1,
-        listens=b"smp_sample: build time",
+        listens=b"smp_sample: build time", baud=1000000,
         files=[(f"{firmware.ZEPHYR}_qemu_cortex_m0_serial.merged.hex", None)],
         running=f"{firmware.ZEPHYR}_qemu_cortex_m0_serial.signed.bin"),
     "mps2": dict(
@@ -207,7 +207,9 @@ class QemuBoard(Board):
     The UART of the emulated Cortex-M0 stops for good when its FIFO of six bytes fills while
     the bootloader does not read it; a real one loses the bytes and goes on. So the cable
     loses what is sent between a reset and the application's first log line. `wedges=True`
-    leaves the emulator as it is: then nobody may talk to a board that boots.
+    leaves the emulator as it is: then nobody may talk to a board that boots. The firmware
+    has two line buffers and relies on a line that takes its time, which the emulated UART
+    does not: the cable has a baud rate.
     """
 
     EMULATOR = "qemu-system-arm"
@@ -263,6 +265,7 @@ class QemuBoard(Board):
                    "-serial", "chardev:uart"]
         self._emulate(chardev + ["-incoming", f"exec:cat {state}"], uart)
         uart.close()
+        self.relay.pace(baud=self.kind.get("baud"))
         if self.deaf_boot:
             self.relay.to_board.deaf = True
             self.relay.to_host.watch(self.kind["listens"], self._on_listening)

@@ -3,9 +3,10 @@
 
 A thread moves bytes between the board (a socket of the emulator, or the pty of a native
 process) and a pty of its own, which a symlink names, so that the name stays the same when
-the pty does not. As soon as bytes are there they go on, unless the cable is told to be
-slow. Each direction is a Lane: it counts and records what passed, and loses or corrupts
-what a test asks for; `to_board.deaf` is for a board that does not listen. All positions are byte numbers since the relay started.
+the pty does not. Bytes go on as soon as they come, unless the cable is told to be slow.
+Each direction is a Lane: it counts and records what passed, and loses or corrupts what a
+test asks for; `to_board.deaf` is for a board that does not listen. All positions are byte
+numbers since the relay started.
 
 Three ways to break the line: `silence()` loses everything both ways (a loose wire behind a
 USB-UART bridge, the tty stays); `unplug()` hangs up the tty and takes its name away;
@@ -42,6 +43,9 @@ class Lane:
         self._flipped = set()
         self._trips = []
         self._watches = []
+        self._tail = b""
+        self._hearers = []
+        self._deframer = None
         self._queue = collections.deque()   # (when, bytes)
         self._free_at = 0.0
 
@@ -64,8 +68,15 @@ class Lane:
         self._trips.sort(key=lambda trip: trip[0])
 
     def watch(self, text, action):
-        """`action` runs on the relay's thread each time `text` was let through."""
+        """`action` runs on the relay's thread each time the sender said `text`, whether it
+        gets through or not."""
         self._watches.append((text, action))
+
+    def hear(self, group, command, action):
+        """`action` runs on the relay's thread, once, when an SMP message of this kind went
+        through (console framing), before anything that comes after it."""
+        self._deframer = self._deframer or smp.Deframer()
+        self._hearers.append((group, command, action))
 
     def offer(self, data, now):
         while data:
@@ -80,6 +91,7 @@ class Lane:
     def _pass(self, data, now):
         start = self.offered
         self.offered += len(data)
+        self._watch(data)
         if self.silent or self.deaf:
             return
         if self._lost or self._flipped:
@@ -90,9 +102,7 @@ class Lane:
         self.count += len(data)
         if len(self.record) < RECORD_LIMIT:
             self.record += data
-        for text, action in self._watches:
-            if text in self.record[-len(data) - len(text) + 1:]:
-                action()
+        self._hear(data)
         if not self.baud:
             self._queue.append((now + self.latency, data))
             return
@@ -102,6 +112,24 @@ class Lane:
             start += len(part) * UART_BITS / self.baud
             self._queue.append((start, part))
         self._free_at = start
+
+    def _watch(self, data):
+        if not self._watches:
+            return
+        for text, action in self._watches:
+            if text in self._tail[-len(text) + 1:] + data:
+                action()
+        self._tail = (self._tail + data)[-256:]
+
+    def _hear(self, data):
+        if not self._deframer:
+            return
+        for raw in self._deframer.feed(data):
+            got = smp.parse(raw)
+            for hearer in [item for item in self._hearers
+                           if item[:2] == (got.group, got.command)]:
+                self._hearers.remove(hearer)
+                hearer[2]()
 
     def wait(self, now):
         """Seconds until there is something to write; None when nothing is queued."""

@@ -294,14 +294,18 @@ class Client:
         return self.write_request(IMAGE, STATE, wish)["images"]
 
     def upload(self, data, chunk=256, sha=None, first=None, stop_at=None):
-        """Sends an image, following the board's `off`; returns the offset reached."""
+        """Sends an image, following the board's `off`; returns the offset reached. A chunk
+        that is not answered is sent once more."""
         off = 0
         while off < len(data) and (stop_at is None or off < stop_at):
             wish = {"off": off, "data": data[off:off + chunk]}
             if off == 0:
                 wish = {"len": len(data), **({"sha": sha} if sha else {}),
                         **(first or {}), **wish}
-            reply = self.write_request(IMAGE, UPLOAD, wish, timeout=40 if off == 0 else 5)
+            try:
+                reply = self.write_request(IMAGE, UPLOAD, wish, timeout=40 if off == 0 else 2)
+            except Timeout:
+                reply = self.write_request(IMAGE, UPLOAD, wish)
             if reply["off"] == off:
                 raise AssertionError(f"the board stays at offset {off}")
             off = reply["off"]
