@@ -125,6 +125,23 @@ static int scan_escape(struct reader *r, struct raw *raw)
 	return 0;
 }
 
+/* Eight bytes at once that are printable ASCII and neither quote nor backslash: what base64 is made of. */
+static const char *skip_plain(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
+	uint64_t v, quote, backslash;
+
+	while (end - p >= 8) {
+		memcpy(&v, p, 8);
+		quote = v ^ ones * '"';
+		backslash = v ^ ones * '\\';
+		if ((v | (v - ones * ' ') | (quote - ones) | (backslash - ones)) & high)
+			break;
+		p += 8;
+	}
+	return p;
+}
+
 /* Behind the first quote; checks everything up to and with the last one. */
 static int scan_string(struct reader *r, struct raw *ret)
 {
@@ -134,6 +151,7 @@ static int scan_string(struct reader *r, struct raw *ret)
 		size_t n;
 		int e;
 
+		r->p = skip_plain(r->p, r->end);
 		if (r->p == r->end)
 			return fail(r, raw.data, "a string without an end");
 		if (*r->p == '"')
