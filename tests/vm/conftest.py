@@ -5,21 +5,25 @@
     /usr/bin/python3 -m pytest tests/vm -m "not slow"
 
 Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM,
-USBIP_ACM and UDEVTAIL for single programs; MCUMGRD_TEST_CACHE (where Debian packages are kept);
+USBIP_ACM, UDEVTAIL and ASK for single programs; MCUMGRD_TEST_CACHE (where Debian packages are kept);
 MCUMGRD_REQUIRE_VM=1 (a machine that cannot run this is an error, not a reason to skip).
 """
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from vmbed.guest import Guest, GuestError
 from vmbed.packages import Unavailable
+from vmbed.rack import Rack
+from vmbed.sim import Boards
 from vmbed.usb import UsbBoard, UsbSerial, command
 
 ROOT = Path(__file__).resolve().parents[2]
-BED = {'usbip_acm': ('USBIP_ACM', 'tests/vm/usbip_acm'), 'udevtail': ('UDEVTAIL', 'tests/hotplug/udevtail')}
+BED = {'usbip_acm': ('USBIP_ACM', 'tests/vm/usbip_acm'), 'udevtail': ('UDEVTAIL', 'tests/hotplug/udevtail'),
+       'ask': ('ASK', 'tests/vm/ask')}
 UNDER_TEST = {'mcumgrd': ('MCUMGRD', 'daemon/mcumgrd'), 'mcumgrctl': ('MCUMGRCTL', 'libclient/mcumgrctl/mcumgrctl'),
               'mcumgr-sim': ('MCUMGR_SIM', 'tests/sim/mcumgr-sim')}
 
@@ -40,25 +44,21 @@ def _programs(wanted):
     return {name: path for name, path in paths.items() if path.is_file()}
 
 
-@pytest.fixture(scope='session')
-def guest(tmp_path_factory):
-    programs = _programs({**BED, **UNDER_TEST})
-    absent = [name for name in BED if name not in programs]
+def _need(wanted):
+    absent = [name for name in wanted if name not in _programs({**BED, **UNDER_TEST})]
     if absent:
         _missing(f'{" and ".join(absent)} not built: give the build folder in MCUMGRD_BUILD')
+
+
+@pytest.fixture(scope='session')
+def guest(tmp_path_factory):
+    _need(BED)
     try:
-        machine = Guest(tmp_path_factory.mktemp('vm'), programs)
+        machine = Guest(tmp_path_factory.mktemp('vm'), _programs({**BED, **UNDER_TEST}))
     except Unavailable as error:
         _missing(str(error))
     yield machine
     machine.stop()
-
-
-@pytest.fixture
-def programs_under_test(guest):
-    absent = [name for name in UNDER_TEST if name not in _programs(UNDER_TEST)]
-    if absent:
-        _missing(f'{" and ".join(absent)} not built: give the build folder in MCUMGRD_BUILD')
 
 
 @pytest.fixture
@@ -88,6 +88,37 @@ def bus(guest):
         except GuestError:
             pass  # unplugged by the test
     guest.run('udevadm settle')
+
+
+@pytest.fixture
+def boards(guest, bus, request):
+    """boards.add(NAME..., KEY=VALUE...): simulated boards."""
+    _need(['mcumgr-sim'])
+    made = Boards(guest, f'/run/{request.node.name[:40]}.boards')
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def rack(guest, boards, request):
+    _need(UNDER_TEST)
+    made = Rack(guest, request.node.name)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def image(guest):
+    """image(VERSION, size=N): the guest's name of a firmware file."""
+    _need(['mcumgr-sim'])
+
+    def make(version, size=20000):
+        path = guest.share / f'{version}-{size}.bin'
+        subprocess.run([_programs(UNDER_TEST)['mcumgr-sim'], 'image', '--version', version, '--size', str(size), '-o', path],
+                       check=True, stdout=subprocess.DEVNULL)
+        return guest.inside(path)
+
+    return make
 
 
 @pytest.fixture(autouse=True)

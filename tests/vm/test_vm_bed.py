@@ -145,6 +145,19 @@ def test_gadget_has_a_tty_on_either_side(guest):
         gadget.remove()
 
 
+def test_simulated_board_drops_off_the_bus_at_a_reset(guest, boards):
+    board = boards.add('reset', hang_up=1, boot_ms=200)
+    tty = board.plug()
+    assert guest.run(f'{PORT.format(tty.node)}; printf "\\006\\011ABAKAAAGAABCAKFhZGJoaZsK\\n" >{tty.node}; '
+                     f'head -n 1 <{tty.node}').out == '\x06\x09ABELAAAHAABCAL9hcmJoaf9Hhw==\n'
+    mark, usb_mark = guest.mark(), board.usb.mark()
+    board.command('reset')
+    again = board.usb.wait_ttys(mark)[0]
+    assert again.properties['ID_PATH'] == tty.properties['ID_PATH']
+    board.usb.wait('lost', since=usb_mark)
+    assert (board.state()['phase'], board.state()['boots']) == ('app', 2)
+
+
 def test_jobs_report_code_output_and_lines(guest):
     job = guest.spawn('echo one; echo two >&2; exit 7')
     assert (job.wait(), job.out, job.err) == (7, 'one\n', 'two\n')

@@ -8,6 +8,7 @@ UsbGadget  the kernel's own ACM gadget on a bus of its own (dummy_hcd); its far 
            too (ttyGS0), which is no USB device.
 """
 
+import re
 from urllib.parse import quote
 
 from .guest import GuestError
@@ -67,9 +68,13 @@ class UsbBoard:
     def mark(self):
         return self.guest.mark('usb')
 
+    def set(self, **changes):
+        """As what (vid, pid) it comes back at the next plug."""
+        command(self.guest, f'set {self.name} ' + ' '.join(f'{key}={value:04x}' for key, value in changes.items()))
+
     def wait(self, pattern, timeout=PLUG_SECONDS, since=0):
         """An event of this board: "plugged", "lost", ...; or of a function: "0 dtr=..."."""
-        return self.guest.wait_for('usb', rf'{self.name}[ .]{pattern}', timeout=timeout, since=since)
+        return self.guest.wait_for('usb', rf'{re.escape(self.name)}[ .]{pattern}', timeout=timeout, since=since)
 
     def events(self, since=0):
         self.guest.pump(0)
@@ -77,9 +82,9 @@ class UsbBoard:
                 if line.startswith((f'{self.name} ', f'{self.name}.'))]
 
     def plug(self, **changes):
-        """Returns its ttys, sorted by interface; `changes` (vid, pid) say as what it comes back."""
+        """Returns its ttys, sorted by interface."""
         if changes:
-            command(self.guest, f'set {self.name} ' + ' '.join(f'{key}={value:04x}' for key, value in changes.items()))
+            self.set(**changes)
         mark = self.guest.mark()
         command(self.guest, f'plug {self.name}')
         return self.wait_ttys(mark)
