@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/screen.h"
+#include "libclient/mcumgrctl/text.h"
+#include "proto/json.h"
+
+uint64_t ctl_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void ctl_print_json(json_object *object)
+{
+	_cleanup_free_ char *text = text_json(object);
+
+	/* One write a line, also into a pipe that several share. */
+	printf("%s\n", text);
+	fflush(stdout);
+}
+
+int ctl_connect(struct ctl *ctl)
+{
+	int r;
+
+	if (ctl->connection)
+		return 0;
+	if (mcumgr_new(&ctl->connection) < 0)
+		out_of_memory();
+	r = mcumgr_connect(ctl->connection, ctl->socket);
+	return r < 0 ? (int)failure_connection(ctl, NULL, ctl->connection, r) : 0;
+}
+
+int ctl_call(struct ctl *ctl, const char *method, json_object *parameters, json_object **ret_reply)
+{
+	struct mcumgr_error *error = NULL;
+	int r = ctl_connect(ctl);
+
+	if (r)
+		return r;
+	r = mcumgr_call(ctl->connection, method, parameters, ret_reply, &error);
+	if (r == -EREMOTEIO)
+		r = (int)failure_report(ctl, NULL, error);
+	else if (r < 0)
+		r = (int)failure_connection(ctl, NULL, ctl->connection, r);
+	mcumgr_error_free(error);
+	return r;
+}
+
+static int make_boards(struct ctl *ctl, json_object *reply)
+{
+	size_t i;
+
+	ctl->count = reply ? member_count(reply, "devices") : 1;
+	ctl->boards = calloc(ctl->count + 1, sizeof(*ctl->boards));
+	if (!ctl->boards)
+		out_of_memory();
+	for (i = 0; i < ctl->count; i++) {
+		const char *name = reply ? member_string(member_at(reply, "devices", i), "id") : ctl->device;
+
+		ctl->boards[i].ctl = ctl;
+		ctl->boards[i].name = name ? format("%s", name) : NULL;
+		if (reply && !name)
+			return (int)failure_local(ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon lists a board without an id", NULL);
+	}
+	if (!ctl->count)
+		return (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "there is no board", "mcumgrctl watch shows boards as they are plugged in.");
+	return 0;
+}
+
+static int find_boards(struct ctl *ctl)
+{
+	_cleanup_json_ json_object *reply = NULL;
+	int r = ctl->all ? ctl_call(ctl, "List", NULL, &reply) : 0;
+
+	return r ? r : make_boards(ctl, reply);
+}
+
+static bool all_finished(const struct ctl *ctl)
+{
+	size_t i;
+
+	for (i = 0; i < ctl->count; i++)
+		if (!ctl->boards[i].finished)
+			return false;
+	return true;
+}
+
+static size_t add_poll(struct pollfd *polls, size_t n, struct mcumgr *m)
+{
+	if (m && mcumgr_connected(m))
+		polls[n++] = (struct pollfd){ .fd = mcumgr_fd(m), .events = mcumgr_events(m) };
+	return n;
+}
+
+static void wait_for_events(struct ctl *ctl, struct pollfd *polls)
+{
+	int wait = display_wait_ms(ctl);
+	struct timespec pause = { .tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L };
+	size_t i, n = 0;
+
+	for (i = 0; i < ctl->count; i++) {
+		n = add_poll(polls, n, ctl->boards[i].connection);
+		n = add_poll(polls, n, ctl->boards[i].canceller);
+	}
+	ppoll(polls, n, wait < 0 ? NULL : &pause, interrupt_mask());
+}
+
+static void process(struct ctl *ctl)
+{
+	size_t i;
+
+	for (i = 0; i < ctl->count; i++) {
+		struct board *b = &ctl->boards[i];
+
+		/* Errors come through the callbacks. */
+		if (!b->finished && mcumgr_connected(b->connection))
+			mcumgr_process(b->connection);
+		if (b->canceller && mcumgr_connected(b->canceller))
+			mcumgr_process(b->canceller);
+	}
+}
+
+static void loop(struct ctl *ctl)
+{
+	struct pollfd *polls = calloc(ctl->count * 2 + 1, sizeof(*polls));
+
+	if (!polls)
+		out_of_memory();
+	while (!all_finished(ctl)) {
+		display_update(ctl);
+		wait_for_events(ctl, polls);
+		while (interrupt_count() > ctl->interrupts)
+			interrupt_handle(ctl);
+		process(ctl);
+	}
+	screen_clear();
+	free(polls);
+}
+
+static int worst(const struct ctl *ctl)
+{
+	int code = 0;
+	size_t i;
+
+	for (i = 0; i < ctl->count; i++)
+		if ((int)ctl->boards[i].code > code)
+			code = (int)ctl->boards[i].code;
+	return code;
+}
+
+static int prepare(struct ctl *ctl)
+{
+	int r;
+
+	ctl->parameters = json_object_new_object();
+	args_parameters(ctl->args, ctl->parameters);
+	r = ctl->verb->prepare ? ctl->verb->prepare(ctl, ctl->parameters) : 0;
+	if (r == -EINVAL)
+		return (int)failure_local(ctl, NULL, CODE_USAGE, "Usage", ctl->args->problem, ctl->args->hint);
+	return r;
+}
+
+static void release(struct ctl *ctl)
+{
+	size_t i;
+
+	for (i = 0; i < ctl->count; i++)
+		board_release(&ctl->boards[i]);
+	free(ctl->boards);
+	mcumgr_free(ctl->connection);
+	json_object_put(ctl->parameters);
+}
+
+int ctl_run(struct ctl *ctl)
+{
+	size_t i;
+	int r;
+
+	r = prepare(ctl);
+	if (r == 0)
+		r = find_boards(ctl);
+	if (r == 0) {
+		interrupt_setup();
+		for (i = 0; i < ctl->count; i++)
+			board_start(&ctl->boards[i]);
+		loop(ctl);
+		display_table(ctl);
+		r = worst(ctl);
+	}
+	release(ctl);
+	return r;
+}

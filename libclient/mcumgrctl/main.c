@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/help.h"
+#include "libclient/mcumgrctl/screen.h"
+#include "libclient/mcumgrctl/text.h"
+
+/* --json also holds for the error of a command line that could not be read to its end. */
+static bool wants_json(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
+static int help(const struct args *args)
+{
+	if (args->verb)
+		help_verb(args->verb);
+	else if (args->group)
+		help_group(args->group);
+	else
+		help_program();
+	return CODE_DONE;
+}
+
+static int usage_error(struct ctl *ctl)
+{
+	return (int)failure_local(ctl, NULL, CODE_USAGE, "Usage", ctl->args->problem,
+		*ctl->args->hint ? ctl->args->hint : "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one.");
+}
+
+/* Options that make no sense together, or with this verb. */
+static int check(struct ctl *ctl)
+{
+	const char *title = verb_title(ctl->verb);
+	unsigned int flags = ctl->verb->flags;
+
+	if (ctl->all && ctl->device)
+		return args_refuse(ctl->args, NULL, "--all and --device exclude each other");
+	if (ctl->all && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
+		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
+	if (ctl->device && !(flags & VERB_DEVICE))
+		return args_refuse(ctl->args, NULL, "%s has no use for --device", title);
+	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT))
+		return args_refuse(ctl->args, NULL, "%s has no use for --timeout", title);
+	if (ctl->detach && !(flags & VERB_JOB))
+		return args_refuse(ctl->args, "Jobs are started by firmware update and image upload.", "%s has no use for --detach",
+			title);
+	return 0;
+}
+
+static void take_globals(struct ctl *ctl, const struct args *args)
+{
+	ctl->verb = args->verb ? args->verb : &echo_check;
+	ctl->socket = args_global(args, "socket")->text;
+	ctl->device = args_global(args, "device")->text;
+	ctl->all = args_global(args, "all")->given;
+	ctl->json = args_global(args, "json")->given;
+	ctl->quiet = args_global(args, "quiet")->given;
+	ctl->detach = args_global(args, "detach")->given;
+	ctl->timeout_ms = args_global(args, "timeout")->number;
+}
+
+int main(int argc, char **argv)
+{
+	struct args args;
+	struct ctl ctl = { .args = &args, .json = wants_json(argc, argv) };
+	int r;
+
+	text_setup();
+	if (argc == 2 && strcmp(argv[1], "--verbs") == 0) {
+		help_machine();
+		return CODE_DONE;
+	}
+	if (args_parse(argc, argv, &args) < 0)
+		return usage_error(&ctl);
+	if (args.help)
+		return help(&args);
+	if (args_global(&args, "version")->given) {
+		puts("mcumgrctl " MCUMGRD_VERSION);
+		return CODE_DONE;
+	}
+	take_globals(&ctl, &args);
+	if (check(&ctl) < 0)
+		return usage_error(&ctl);
+	args.verb = ctl.verb;
+	screen_setup(!ctl.json && !ctl.quiet);
+	r = ctl.verb->offline ? ctl.verb->offline(&ctl) : ctl_run(&ctl);
+	args_release(&args);
+	if (fflush(stdout) || ferror(stdout)) {
+		fputs("mcumgrctl: cannot write the output\n", stderr);
+		return r ? r : CODE_OTHER;
+	}
+	return r;
+}

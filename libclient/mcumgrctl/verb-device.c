@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/table.h"
+#include "libclient/mcumgrctl/text.h"
+#include "libclient/mcumgrctl/verbs.h"
+#include "proto/macro.h"
+
+/* "2fe3:0100:2" as --device takes it; "" for what is not USB. malloc'd. */
+static char *usb_id(json_object *device)
+{
+	int64_t vendor, product, interface;
+
+	if (!member_int(device, "vendorId", &vendor) || !member_int(device, "productId", &product))
+		return format("%s", "");
+	if (!member_int(device, "interface", &interface))
+		return format("%04" PRIx64 ":%04" PRIx64, (uint64_t)vendor, (uint64_t)product);
+	return format("%04" PRIx64 ":%04" PRIx64 ":%" PRId64, (uint64_t)vendor, (uint64_t)product, interface);
+}
+
+/* With the share of the job that keeps it busy. */
+static char *state(json_object *device)
+{
+	json_object *job = json_object_object_get(device, "job");
+	const char *name = member_string(device, "state");
+	int64_t percent;
+
+	if (name && job && strcmp(name, "busy") == 0 && member_int(job, "percent", &percent))
+		return format("%s (%s %" PRId64 " %%)", name, show_key(job, "kind"), percent);
+	return format("%s", name ? name : "?");
+}
+
+static bool any_reason(json_object *reply)
+{
+	size_t i, n = member_count(reply, "devices");
+
+	for (i = 0; i < n; i++)
+		if (member_string(member_at(reply, "devices", i), "reason"))
+			return true;
+	return false;
+}
+
+static void print_list(struct board *b, json_object *reply)
+{
+	const char *columns[] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION", "REASON", NULL };
+	size_t i, n = member_count(reply, "devices");
+	_cleanup_free_ char *text = NULL;
+	struct table *t;
+
+	if (!n) {
+		note(b, "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n");
+		return;
+	}
+	if (!any_reason(reply))
+		columns[6] = NULL;
+	t = table_new(columns);
+	for (i = 0; i < n; i++) {
+		json_object *d = member_at(reply, "devices", i);
+		_cleanup_free_ char *usb = usb_id(d), *shown = state(d);
+
+		table_row(t, (const char *const[]){ member_string(d, "id"), member_string(d, "name"), shown,
+				     member_string(d, "tty"), usb, member_string(d, "version"), member_string(d, "reason") });
+	}
+	table_print(t, b->out);
+}
+
+/* "2026-01-02T03:04:05.678Z" -> "03:04:05.678": what a line of a running log needs. */
+static const char *time_of_day(json_object *reply)
+{
+	const char *text = show_key(reply, "time"), *t = strchr(text, 'T');
+
+	return t ? t + 1 : text;
+}
+
+static void say_device(struct board *b, json_object *d)
+{
+	_cleanup_free_ char *shown = state(d);
+
+	say(b, " %s", show(shown));
+	if (member_string(d, "tty"))
+		say(b, " %s", show_key(d, "tty"));
+	if (member_string(d, "version"))
+		say(b, " version %s", show_key(d, "version"));
+	if (member_string(d, "reason"))
+		say(b, " (%s)", show_key(d, "reason"));
+}
+
+static void say_job(struct board *b, json_object *job)
+{
+	int64_t percent = 0;
+
+	member_int(job, "percent", &percent);
+	say(b, " job %s: %s %s, %s %" PRId64 " %%", show_key(job, "id"), show_key(job, "kind"), show_key(job, "state"),
+		show_key(job, "step"), percent);
+}
+
+static void watch_event(struct board *b, json_object *reply)
+{
+	json_object *device = json_object_object_get(reply, "device"), *job = json_object_object_get(reply, "job");
+	const char *event = member_string(reply, "event");
+	int64_t missed;
+
+	if (member_int(reply, "missed", &missed) && missed > 0)
+		say(b, "%s (%" PRId64 " events were missed; what is there now follows)\n", time_of_day(reply), missed);
+	if (!event || strcmp(event, "current") == 0)
+		return;
+	say(b, "%s %s", time_of_day(reply), show(event));
+	if (device)
+		say(b, " %s", show_key(device, "id"));
+	else if (job)
+		say(b, " %s", show_key(job, "device"));
+	if (job)
+		say_job(b, job);
+	else if (device && strcmp(event, "removed") != 0)
+		say_device(b, device);
+	say(b, "\n");
+}
+
+const struct verb device_verbs[] = {
+	{ .name = "list", .summary = "the boards and their states", .method = "List", .print = print_list,
+		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
+			"--device takes them, version of the running image, and a reason where a state needs one" },
+	{ .name = "watch", .summary = "follow boards as they come, go and change", .method = "Watch",
+		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER, .event = watch_event,
+		.help = "Prints what is there, then every change, until Ctrl-C. With --device, of one board" },
+	{ .name = NULL },
+};

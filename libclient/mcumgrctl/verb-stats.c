@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/text.h"
+#include "libclient/mcumgrctl/verbs.h"
+#include "proto/json.h"
+
+static const struct arg get_words[] = {
+	{ "group", .meta = "GROUP", .kind = ARG_TEXT, .json = "group", .optional = true, .help = "left out: every group" },
+	{ NULL },
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(json_object_get_string(*(json_object *const *)a), json_object_get_string(*(json_object *const *)b));
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const char *left = member_string(*(json_object *const *)a, "name"), *right = member_string(*(json_object *const *)b, "name");
+
+	return strcmp(left ? left : "", right ? right : "");
+}
+
+static void sort(json_object *reply, const char *key, int (*compare)(const void *, const void *))
+{
+	if (member_count(reply, key))
+		json_object_array_sort(json_object_object_get(reply, key), compare);
+}
+
+static void print_groups(struct board *b, json_object *reply)
+{
+	size_t i;
+
+	sort(reply, "groups", by_text);
+	for (i = 0; i < member_count(reply, "groups"); i++)
+		say(b, "%s\n", show(json_object_get_string(member_at(reply, "groups", i))));
+}
+
+static void print_values(struct board *b, json_object *reply)
+{
+	size_t i;
+
+	sort(reply, "values", by_name);
+	say(b, "%s:\n", show_key(reply, "group"));
+	for (i = 0; i < member_count(reply, "values"); i++) {
+		json_object *stat = member_at(reply, "values", i), *value = json_object_object_get(stat, "value");
+
+		/* Beyond 2^63-1 it is a decimal string. */
+		say(b, "  %s: %s\n", show_key(stat, "name"), value ? show(json_object_get_string(value)) : "?");
+	}
+}
+
+static enum next ask_next(struct board *b)
+{
+	_cleanup_json_ json_object *parameters = NULL;
+	json_object *group = member_at(b->memory, "groups", b->step++);
+
+	if (!group)
+		return NEXT_DONE;
+	parameters = json_object_new_object();
+	json_object_object_add(parameters, "group", json_object_get(group));
+	return board_call(b, "StatRead", parameters);
+}
+
+/* One group, or their names first and then each. */
+static enum next get(struct board *b, json_object *reply, const struct mcumgr_error *error)
+{
+	bool one = args_has(b->ctl->args, "group");
+
+	if (error)
+		return NEXT_ERROR;
+	if (!reply)
+		return one ? board_call(b, "StatRead", b->ctl->parameters) : board_lookup(b, "StatGroups", b->ctl->parameters);
+	if (!one && !b->memory) {
+		sort(reply, "groups", by_text);
+		b->memory = json_object_get(reply);
+	} else {
+		print_values(b, reply);
+	}
+	return one ? NEXT_DONE : ask_next(b);
+}
+
+#define STATS .group = "stats", .flags = VERB_BOARD
+const struct verb stats_verbs[] = {
+	{ STATS, .name = "list-groups", .summary = "names of the statistics groups", .method = "StatGroups",
+		.print = print_groups },
+	{ STATS, .name = "get", .summary = "values of a group, or of all", .words = get_words, .next = get },
+	{ .name = NULL },
+};

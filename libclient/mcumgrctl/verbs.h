@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The rows, a file a group. */
+
+#include "libclient/mcumgrctl/verb.h"
+
+extern const struct verb device_verbs[], job_verbs[], firmware_verbs[], image_verbs[], os_verbs[], stats_verbs[],
+	settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], zephyr_verbs[], raw_verbs[];
+
+/* With more to them than a row. */
+int firmware_image_info(struct ctl *ctl);
+void os_print_tasks(struct board *b, json_object *reply);
+void os_print_pools(struct board *b, json_object *reply);
+int os_prepare_set_datetime(struct ctl *ctl, json_object *parameters);
+enum next os_application_info(struct board *b, json_object *reply, const struct mcumgr_error *error);
+
+/* Reads FILE or - into the daemon and names it in the parameters: `prepare` of verbs with an image file. */
+int image_file_put(struct ctl *ctl, json_object *parameters);

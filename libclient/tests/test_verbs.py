@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""argv -> method and parameters; reply -> text, --json and exit code. One row a behaviour."""
+
+import base64
+import json
+
+import pytest
+
+from fake_daemon import Error
+
+HASH = "ab" * 32
+SHA = "0123456789abcdef" * 4
+SLOTS = [
+    {"image": 0, "slot": 0, "version": "1.0.0", "hash": HASH, "bootable": True, "pending": False, "confirmed": True,
+     "active": True, "permanent": False},
+    {"image": 0, "slot": 1, "version": "2.0.0", "bootable": False, "pending": False, "confirmed": False, "active": False,
+     "permanent": False},
+]
+STATE = f"""\
+Image 0, Slot 0:
+  Version:  1.0.0
+  Hash:     {HASH}
+  Flags:    active, confirmed, bootable
+Image 0, Slot 1:
+  Version:  2.0.0
+  Flags:    none
+"""
+DEVICES = [
+    {"id": "rack-1", "name": "left", "state": "ready", "since": "2026-01-01T00:00:00.000Z", "tty": "/dev/ttyACM0",
+     "vendorId": 0x2FE3, "productId": 0x100, "interface": 10, "version": "1.0.0"},
+    {"id": "rack-2", "state": "busy", "since": "2026-01-01T00:00:00.000Z", "tty": "/dev/ttyACM1", "vendorId": 0x2FE3,
+     "productId": 0xAB, "version": "1.0.0",
+     "job": {"id": "7", "kind": "update", "device": "rack-2", "state": "running", "step": "upload", "percent": 42,
+             "detached": False, "started": "2026-01-01T00:00:00.000Z"}},
+]
+LIST = """\
+ID     ALIAS STATE              TTY          USB          VERSION
+rack-1 left  ready              /dev/ttyACM0 2fe3:0100:10 1.0.0
+rack-2 -     busy (update 42 %) /dev/ttyACM1 2fe3:00ab    1.0.0
+"""
+GONE = {"id": "rack-3", "state": "unavailable", "reason": "held by another program", "since": "2026-01-01T00:00:00.000Z"}
+LIST_WITH_REASON = """\
+ID     ALIAS STATE       TTY          USB          VERSION REASON
+rack-1 left  ready       /dev/ttyACM0 2fe3:0100:10 1.0.0   -
+rack-3 -     unavailable -            -            -       held by another program
+"""
+JOB = {"id": "7", "kind": "update", "device": "rack-2", "state": "done", "step": "done", "percent": 100, "detached": True,
+       "outcome": "updated", "started": "2026-01-01T00:00:00.000Z", "version": "2.0.0", "hash": HASH}
+FAILED = {**JOB, "id": "8", "state": "failed", "outcome": None, "step": "upload", "percent": 9,
+          "error": {"error": "io.mcumgr.TimedOut", "parameters": {"device": "rack-2", "message": "no answer for 5 s"}}}
+JOBS = """\
+ID KIND   DEVICE STATE  STEP     % STARTED                  RESULT
+7  update rack-2 done   done   100 2026-01-01T00:00:00.000Z updated
+8  update rack-2 failed upload   9 2026-01-01T00:00:00.000Z no answer for 5 s
+"""
+TASKS = [
+    {"name": "main", "priority": 0, "identifier": 1, "state": 4, "stackUsed": 160, "stackSize": 320},
+    {"name": "idle", "priority": 15, "identifier": 0, "state": 128},
+    {"name": "irq", "priority": -16, "identifier": 2, "state": 6, "contextSwitches": 9, "runtime": 12345},
+]
+TASKS_TEXT = """\
+irq
+  Priority:          -16
+  Task ID:           2
+  State:             6 (pending, sleeping)
+  Context switches:  9
+  Runtime:           12345 ticks
+main
+  Priority:          0
+  Task ID:           1
+  State:             4 (sleeping)
+  Stack usage:       160 / 320 bytes (50 %)
+idle
+  Priority:          15
+  Task ID:           0
+  State:             128 (queued)
+"""
+POOLS = [{"name": "heap", "blockSize": 8, "blocks": 10, "free": 4, "minimumFree": 1}, {"name": "odd", "blocks": 3, "free": 3}]
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+def one(argv, method, parameters, reply, text=""):
+    return pytest.param(argv, [(method, parameters, reply)], text, id=" ".join(argv))
+
+
+def several(argv, calls, text):
+    return pytest.param(argv, calls, text, id=" ".join(argv))
+
+
+ROWS = [
+    one(["list"], "List", {}, {"devices": DEVICES}, LIST),
+    one(["list"], "List", {}, {"devices": []},
+        "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n"),
+    one(["list"], "List", {}, {"devices": [DEVICES[0], GONE]}, LIST_WITH_REASON),
+    one(["jobs"], "Jobs", {}, {"jobs": [JOB, FAILED]}, JOBS),
+    one(["jobs"], "Jobs", {}, {"jobs": []}, "No jobs.\n"),
+    one(["job", "cancel", "7"], "JobCancel", {"job": "7"}, {},
+        "Job 7 is asked to stop. How it ends: mcumgrctl job watch 7\n"),
+
+    one(["os", "echo", "hello"], "Echo", {"text": "hello"}, {"text": "hello"}, "hello\n"),
+    one(["-d", "rack-1", "os", "echo", "hi"], "Echo", {"device": "rack-1", "text": "hi"}, {"text": "hi"}, "hi\n"),
+    one(["os", "--device=2fe3:.*:0", "echo", "hi", "--timeout", "5s"], "Echo",
+        {"device": "2fe3:.*:0", "text": "hi", "timeoutMs": 5000}, {"text": "hi"}, "hi\n"),
+    one(["-t250", "os", "echo", "--", "--json"], "Echo", {"text": "--json", "timeoutMs": 250}, {"text": "--json"}, "--json\n"),
+    one(["-t", "1.5s", "os", "echo", "-"], "Echo", {"text": "-", "timeoutMs": 1500}, {"text": "-"}, "-\n"),
+    one(["os", "mcumgr-parameters"], "Parameters", {}, {"bufferSize": 384, "bufferCount": 4},
+        "Buffer size:   384\nBuffer count:  4\n"),
+    one(["os", "system-reset"], "Reset", {}, {}),
+    one(["os", "system-reset", "-f", "--bootmode", "1"], "Reset", {"force": True, "bootMode": 1}, {}),
+    one(["os", "task-statistics"], "Tasks", {}, {"tasks": TASKS}, TASKS_TEXT),
+    one(["os", "memory-pool-statistics"], "MemoryPools", {}, {"pools": POOLS},
+        "heap: 48 / 80 (60.00 %) (highest: 72)\nodd: 0 / 3 (0.00 %)\n"),
+    one(["os", "get-datetime"], "GetTime", {}, {"time": "2026-01-02T03:04:05"}, "2026-01-02T03:04:05\n"),
+    one(["os", "set-datetime", "2026-01-02T03:04:05"], "SetTime", {"time": "2026-01-02T03:04:05"}, {}),
+    one(["os", "set-datetime", "2026-01-02 03:04:05.6789"], "SetTime", {"time": "2026-01-02T03:04:05.678"}, {}),
+    one(["os", "set-datetime", "2026-01-02T03:04:05+02:00"], "SetTime", {"time": "2026-01-02T01:04:05"}, {}),
+    one(["os", "set-datetime", "--utc", "2026-12-31T23:30:00-01:00"], "SetTime", {"time": "2027-01-01T00:30:00"}, {}),
+    one(["os", "application-info", "-s", "-v"], "OsInfo", {"format": "sv"}, {"text": "Zephyr 4.1.0"}, "Zephyr 4.1.0\n"),
+    one(["os", "application-info", "--hardware-platform"], "OsInfo", {"format": "i"}, {"text": "nrf52840dk"}, "nrf52840dk\n"),
+    several(["os", "bootloader-info"],
+            [("BootloaderInfo", {}, {"name": "MCUboot"}),
+             ("BootloaderInfo", {"query": "mode"}, {"mode": 3, "noDowngrade": True})],
+            "Name:                  MCUboot\nMode:                  3 (swap using move)\nDowngrade prevention:  yes\n"),
+    several(["os", "bootloader-info"], [("BootloaderInfo", {}, {"name": "Other"})], "Name:                  Other\n"),
+
+    one(["image", "get-state"], "ImageList", {}, {"slots": SLOTS}, STATE),
+    one(["image", "get-state"], "ImageList", {}, {"slots": []}, "No slot holds an image.\n"),
+    one(["image", "set-state", "--hash", HASH.upper()], "ImageTest", {"hash": HASH}, {"slots": SLOTS},
+        "Success. New state:\n" + STATE),
+    one(["image", "set-state", "--confirm"], "ImageConfirm", {}, {"slots": SLOTS}, "Success. New state:\n" + STATE),
+    one(["image", "set-state", "--confirm", "--hash", HASH], "ImageConfirm", {"hash": HASH}, {"slots": SLOTS},
+        "Success. New state:\n" + STATE),
+    one(["image", "erase"], "ImageErase", {}, {}),
+    one(["image", "erase", "1"], "ImageErase", {"slot": 1}, {}),
+    one(["image", "slot-info"], "SlotInfo", {},
+        {"images": [{"image": 0, "maxImageSize": 1000, "slots": [{"slot": 0, "size": 1024}, {"slot": 1, "uploadImageId": 2}]}]},
+        "Image 0:\n  Largest image: 1000 bytes\n  Slot 0:\n    Size:            1024 bytes\n"
+        "  Slot 1:\n    Upload image ID: 2\n"),
+
+    one(["stats", "list-groups"], "StatGroups", {}, {"groups": ["smp", "ipv6"]}, "ipv6\nsmp\n"),
+    one(["stats", "get", "smp"], "StatRead", {"group": "smp"},
+        {"group": "smp", "values": [{"name": "tx", "value": 7}, {"name": "rx", "value": str(2**64 - 1)}]},
+        "smp:\n  rx: 18446744073709551615\n  tx: 7\n"),
+
+    one(["settings", "read", "app/x"], "SettingRead", {"name": "app/x"}, {"value": b64(b"hello\0\x1b[2J")},
+        "00000000  68 65 6c 6c 6f 00 1b 5b  |hello..[|\n00000008  32 4a                    |2J|\n"),
+    one(["-q", "settings", "read", "app/x", "--max-size", "16"], "SettingRead", {"name": "app/x", "maxSize": 16},
+        {"value": b64(b"\x01\xff")}, "01ff\n"),
+    one(["settings", "read", "x"], "SettingRead", {"name": "x"}, {"value": ""}, "(empty)\n"),
+    one(["settings", "write", "app/x", "01FF"], "SettingWrite", {"name": "app/x", "value": b64(b"\x01\xff")}, {}),
+    one(["settings", "write", "app/x", ""], "SettingWrite", {"name": "app/x", "value": ""}, {}),
+    one(["settings", "delete", "app/x"], "SettingDelete", {"name": "app/x"}, {}),
+    one(["settings", "commit"], "SettingsCommit", {}, {}),
+    one(["settings", "load"], "SettingsLoad", {}, {}),
+    one(["settings", "save"], "SettingsSave", {}, {}),
+    one(["settings", "save", "--name", "app"], "SettingsSave", {"name": "app"}, {}),
+
+    one(["fs", "status", "/lfs/a"], "FileStatus", {"path": "/lfs/a"}, {"size": 12}, "length: 12\n"),
+    one(["fs", "checksum", "/lfs/a"], "FileHash", {"path": "/lfs/a"}, {"type": "crc32", "length": 3, "number": 0xABCDEF},
+        "00abcdef  /lfs/a\n"),
+    one(["fs", "checksum", "/lfs/a", "sha256", "--offset", "4", "--length", "0x10"], "FileHash",
+        {"path": "/lfs/a", "type": "sha256", "offset": 4, "length": 16}, {"type": "sha256", "length": 16, "hash": SHA},
+        f"{SHA}  /lfs/a\n"),
+    one(["fs", "supported-checksums"], "FileHashTypes", {},
+        {"types": {"crc32": {"format": 0, "size": 4}, "sha256": {"format": 1, "size": 32}}}, "crc32, sha256\n"),
+    one(["fs", "close"], "FileClose", {}, {}),
+
+    one(["shell", "kernel", "uptime", "--json", "-d", "--"], "ShellExecute",
+        {"arguments": ["kernel", "uptime", "--json", "-d", "--"]}, {"output": "Uptime: 1 ms\r\n", "status": 0}, "Uptime: 1 ms\n"),
+    one(["shell", "--device", "rack-1", "--", "-x"], "ShellExecute", {"device": "rack-1", "arguments": ["-x"]},
+        {"output": "\x1b[1;32muart:~$\x1b[m \x1b[8D", "status": 0}, "uart:~$ \\x1b[8D\n"),
+
+    one(["enum", "list-groups"], "GroupIds", {}, {"groups": [0, 1, 64]}, "    0  OS\n    1  image\n   64  -\n"),
+    several(["enum", "list-groups", "--iter"],
+            [("GroupAt", {"index": 0}, {"group": 0}), ("GroupAt", {"index": 1}, {"group": 9, "end": True})],
+            "    0  OS\n    9  shell\n"),
+    one(["enum", "show-group-details", "0", "9"], "Groups", {"groups": [0, 9]},
+        {"groups": [{"group": 0, "name": "os mgmt", "handlers": 8}, {"group": 9}]},
+        "ID NAME    COMMANDS\n 0 os mgmt        8\n 9 -              -\n"),
+    one(["zephyr", "erase-storage"], "StorageErase", {}, {}),
+
+    one(["raw", "read", "64", "1"], "Request", {"operation": "read", "group": 64, "command": 1},
+        {"payload": {"a": 1, "b": {"c": [True, None], "d": []}, "e": {"$bytes": "AQI="}}},
+        '{\n  "a": 1,\n  "b": {\n    "c": [\n      true,\n      null\n    ],\n    "d": []\n  },\n'
+        '  "e": {\n    "$bytes": "AQI="\n  }\n}\n'),
+    one(["raw", "write", "0x40", "1", '{"x": {"$bytes": "AQI="}}'], "Request",
+        {"operation": "write", "group": 64, "command": 1, "payload": {"x": {"$bytes": "AQI="}}}, {"payload": {}}, "{}\n"),
+]
+
+
+def answers(calls):
+    """Replies by the order in which a method is called."""
+    left = list(calls)
+
+    def answer(parameters):
+        return [left.pop(0)[2]]
+    return answer
+
+
+@pytest.mark.parametrize("argv,calls,text", ROWS)
+def test_text(daemon, ctl, argv, calls, text):
+    answer = answers(calls)
+    for method, _, _ in calls:
+        daemon.on(method, answer)
+    result = ctl(*argv)
+    assert (result.code, result.err) == (0, ""), result
+    assert result.out == text
+    assert daemon.calls == [(method, parameters, False) for method, parameters, _ in calls]
+
+
+@pytest.mark.parametrize("argv,calls,text", ROWS)
+def test_json_is_the_reply(daemon, ctl, argv, calls, text):
+    answer = answers(calls)
+    for method, _, _ in calls:
+        daemon.on(method, answer)
+    result = ctl("--json", *argv)
+    assert (result.code, result.err) == (0, ""), result
+    assert [json.loads(line) for line in result.out.splitlines()] == [reply for _, _, reply in calls]
+
+
+@pytest.mark.parametrize("argv,calls,text", [row for row in ROWS if row.values[1][0][0] not in ("List", "Jobs", "JobCancel")])
+def test_every_board_verb_tells_a_missing_board(daemon, ctl, argv, calls, text):
+    error = Error("NoSuchDevice", device="x", available=["rack-1"], message="no board goes by x")
+    daemon.on(calls[0][0], error)
+    result = ctl(*argv)
+    assert (result.code, result.out) == (3, "")
+    assert result.err == "mcumgrctl: x: no board goes by x\n  There is:\n   - rack-1\n"
+
+
+def test_application_info_line_by_line(daemon, ctl):
+    values = dict(zip("snrvbmpio", ["Zephyr", "zephyr", "v4.1", "4.1.0", None, "arm", "cortex-m4", "nrf52840dk", "Zephyr"]))
+    refused = Error("DeviceError", device="rack-1", group=0, rc=2, message="the board does not know the format")
+    daemon.on("OsInfo", lambda p: [{"text": values[p["format"]]} if values[p["format"]] else refused])
+    result = ctl("os", "application-info")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == """\
+Kernel name:        Zephyr
+Node name:          zephyr
+Kernel release:     v4.1
+Kernel version:     4.1.0
+Machine:            arm
+Processor:          cortex-m4
+Hardware platform:  nrf52840dk
+Operating system:   Zephyr
+"""
+
+
+def test_application_info_json_is_one_reply(daemon, ctl):
+    daemon.on("OsInfo", {"text": "Zephyr and all"})
+    assert json.loads(ctl("--json", "os", "application-info").out) == {"text": "Zephyr and all"}
+    assert daemon.calls == [("OsInfo", {"format": "a"}, False)]
+
+
+def test_bootloader_without_a_mode(daemon, ctl):
+    refused = Error("DeviceError", device="rack-1", group=0, rc=3, message="the board does not know the query")
+    daemon.on("BootloaderInfo", lambda p: [refused if p else {"name": "MCUboot"}])
+    result = ctl("os", "bootloader-info")
+    assert (result.code, result.out, result.err) == (0, "Name:                  MCUboot\n", "")
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+def test_statistics_of_all_groups(daemon, ctl, json_option):
+    replies = {g: {"group": g, "values": [{"name": "n", "value": i}]} for i, g in enumerate(["a", "b"])}
+    daemon.on("StatGroups", {"groups": ["b", "a"]}).on("StatRead", lambda p: [replies[p["group"]]])
+    result = ctl(*json_option, "stats", "get")
+    assert daemon.calls == [("StatGroups", {}, False), ("StatRead", {"group": "a"}, False), ("StatRead", {"group": "b"}, False)]
+    if json_option:
+        assert [json.loads(line) for line in result.out.splitlines()] == [replies["a"], replies["b"]]
+    else:
+        assert result.out == "a:\n  n: 0\nb:\n  n: 1\n"
+
+
+def test_set_datetime_of_this_computer(daemon, ctl):
+    daemon.on("SetTime", {})
+    assert ctl("os", "set-datetime", env={"TZ": "XXX-14"}).code == 0
+    assert ctl("os", "set-datetime", "--utc", env={"TZ": "XXX-14"}).code == 0
+    local, utc = (parameters["time"] for _, parameters, _ in daemon.calls)
+    assert local > utc and len(local) == len(utc) == 19
+
+
+@pytest.mark.parametrize("status,shown", [(-22, "-22 (EINVAL)"), (1, "1"), (-9999, "-9999")])
+def test_shell_status(daemon, ctl, status, shown):
+    daemon.on("ShellExecute", {"output": "out\n", "status": status})
+    result = ctl("shell", "x")
+    assert (result.code, result.out, result.err) == (6, "out\n", f"mcumgrctl: the command returned {shown}\n")
+
+
+def test_connection_test(daemon, ctl):
+    daemon.on("Echo", lambda p: [{"text": p["text"]}])
+    assert ctl().out == ctl("-d", "rack-1").out == "Device alive and responsive.\n"
+    first, second = (parameters for _, parameters, _ in daemon.calls)
+    assert len(first["text"]) == 16 and first["text"] != second["text"] and second["device"] == "rack-1"
+
+
+def test_connection_test_wrong_echo(daemon, ctl):
+    daemon.on("Echo", {"text": "nonsense"})
+    result = ctl()
+    assert (result.code, result.out, result.err) == (1, "", "mcumgrctl: the board's echo is not what was sent\n")
+
+
+def test_board_list_without_an_end(daemon, ctl):
+    daemon.on("GroupAt", {"group": 1})
+    result = ctl("enum", "list-groups", "--iter")
+    assert result.code == 1 and "has no end" in result.err and len(daemon.calls) == 256
+
+
+def test_watch(daemon, ctl):
+    from fake_daemon import Error
+    time = {"time": "2026-01-02T03:04:05.678Z"}
+    daemon.on("Watch",
+              {"event": "present", "number": 1, **time, "device": DEVICES[0]}, {"event": "current", "number": 1, **time},
+              {"event": "changed", "number": 2, **time, "device": GONE},
+              {"event": "job", "number": 3, **time, "job": FAILED}, {"event": "removed", "number": 4, **time, "device": GONE},
+              {"event": "current", "number": 9, **time, "missed": 5}, Error("Stopping", message="the daemon is ending"))
+    result = ctl("watch", "--device", "rack")
+    assert daemon.calls == [("Watch", {"device": "rack"}, True)]
+    assert (result.code, result.err) == (9, "mcumgrctl: rack: the daemon is ending\n")
+    assert result.out == """\
+03:04:05.678Z present rack-1 ready /dev/ttyACM0 version 1.0.0
+03:04:05.678Z changed rack-3 unavailable (held by another program)
+03:04:05.678Z job rack-2 job 8: update failed, upload 9 %
+03:04:05.678Z removed rack-3
+03:04:05.678Z (5 events were missed; what is there now follows)
+"""
