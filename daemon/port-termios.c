@@ -5,7 +5,25 @@
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 #include <errno.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
+
+/* Usual rates by their constant, because other programs that look at the tty know those; others by number. */
+static unsigned int baud_flag(unsigned int baud)
+{
+	static const struct {
+		unsigned int baud, flag;
+	} usual[] = {
+		{ 9600, B9600 }, { 19200, B19200 }, { 38400, B38400 }, { 57600, B57600 }, { 115200, B115200 },
+		{ 230400, B230400 }, { 460800, B460800 }, { 500000, B500000 }, { 921600, B921600 },
+		{ 1000000, B1000000 }, { 1500000, B1500000 }, { 2000000, B2000000 }, { 3000000, B3000000 },
+		{ 4000000, B4000000 },
+	};
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (usual[i].baud == baud)
+			return usual[i].flag;
+	return BOTHER;
+}
 
 int termios_set_raw(int fd, unsigned int baud, bool rtscts)
 {
@@ -16,7 +34,7 @@ int termios_set_raw(int fd, unsigned int baud, bool rtscts)
 	t.c_iflag = IGNBRK;
 	t.c_oflag = 0;
 	t.c_lflag = 0;
-	t.c_cflag = CS8 | CREAD | CLOCAL | BOTHER | (rtscts ? CRTSCTS : 0);
+	t.c_cflag = CS8 | CREAD | CLOCAL | baud_flag(baud) | (rtscts ? CRTSCTS : 0);
 	t.c_ispeed = t.c_ospeed = baud;
 	t.c_cc[VMIN] = 1; /* with 0, "nothing there" would read as a hang-up */
 	t.c_cc[VTIME] = 0;
