@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,8 +14,9 @@
 
 #define VHCI "/sys/devices/platform/vhci_hcd.0/"
 #define VHCI_CONTROLLERS 8
-#define VHCI_PORT_FREE 4 /* VDEV_ST_NULL in drivers/usb/usbip/usbip_common.h */
-#define SPEED_HIGH 3     /* enum usb_device_speed */
+#define VHCI_CONTROLLER_PORTS 30 /* numbers; the upper half are its SuperSpeed ports */
+#define VHCI_PORT_FREE 4         /* VDEV_ST_NULL in drivers/usb/usbip/usbip_common.h */
+#define SPEED_HIGH 3             /* enum usb_device_speed */
 
 enum {
 	CMD_SUBMIT = 1,
@@ -48,13 +50,30 @@ struct header {
 
 _Static_assert(sizeof(struct header) == 48, "USB/IP header");
 
+/*
+ * Whether the kernel has not yet noticed that the device before is gone. It would take one plugged now
+ * for the same, never unplugged; no hand is that quick.
+ */
+static bool device_lingers(int port)
+{
+	char pattern[96];
+	glob_t found;
+	bool lingers;
+
+	snprintf(pattern, sizeof(pattern), "/sys/devices/platform/vhci_hcd.%d/usb*/[0-9]*-%d",
+		port / VHCI_CONTROLLER_PORTS, port % VHCI_CONTROLLER_PORTS + 1);
+	lingers = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+	globfree(&found);
+	return lingers;
+}
+
 static bool line_is_free(const char *line, int wanted, int *ret_port)
 {
 	int port, state;
 
 	if (sscanf(line, "hs %d %d", &port, &state) != 2 || state != VHCI_PORT_FREE)
 		return false;
-	if (wanted != USBIP_PORT_ANY && wanted != port)
+	if ((wanted != USBIP_PORT_ANY && wanted != port) || device_lingers(port))
 		return false;
 	*ret_port = port;
 	return true;
