@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import signal
 import time
 
 import pytest
@@ -78,6 +79,27 @@ def test_shell_on_the_same_port(board):
         assert client.echo("c") == "c"
         assert b"wrong parameter count" in client.deframer.text
         assert b"uart:~$" in client.deframer.text
+
+
+def burst(client, count):
+    """Sends `count` echoes at once; the payloads that came back, by number."""
+    for number in range(count):
+        client.send(smp.message(smp.WRITE, smp.OS, smp.ECHO, number, {"d": "x"}))
+    got = map(smp.parse, client.received(0.5))
+    return {reply.sequence: reply.payload for reply in got}
+
+
+def test_outstanding_requests(board):
+    """A request and its answer take a buffer each, of four. The request that finds none
+    kills Zephyr 4.4 (a null pointer in its serial transport), so nobody may have as many
+    unanswered as there are buffers, late ones included."""
+    one = board("serial_bigrx")
+    with smp.Client(one.tty) as client:
+        assert burst(client, 3) == {0: {"r": "x"}, 1: {"r": "x"}, 2: {"r": "x"}}
+        assert burst(client, 4)[0] == {"rc": 2}
+        assert client.echo("alive") == "alive"
+        assert burst(client, 5) == {}
+    assert one.process.wait(5) == -signal.SIGSEGV
 
 
 def test_power_cycle_keeps_the_tty(board):
