@@ -4,6 +4,8 @@
 /* Every bound of the daemon, by name. Tests go to each and one past it. */
 
 #define LIMIT_MESSAGE_BYTES (16u << 20)	      /* one API message, both ways */
+#define LIMIT_PIPELINE_BYTES (1u << 20)	      /* calls of one connection that wait behind a running one */
+#define LIMIT_INPUT_BYTES (256u << 20)	      /* unread messages of all connections: the largest is cut off */
 #define LIMIT_CONNECTIONS 512		      /* API connections at once */
 #define LIMIT_OUTPUT_BYTES (4u << 20)	      /* unsent bytes of a stream before replies are dropped and told as missed */
 #define LIMIT_IMAGE_STORE_BYTES (256u << 20)  /* image files kept, in all */

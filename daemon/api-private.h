@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the files of the API share. A method is a row of a table: its parameters are checked before it starts. */
+
+#include <json-c/json.h>
+
+#include "daemon/api.h"
+#include "proto/commands.h"
+#include "proto/json.h"
+
+#define API_INTERFACE "io.mcumgr"
+
+struct api {
+	struct registry *registry;
+	struct image_store *images;
+	uv_loop_t *loop;
+};
+
+enum api_type { API_STRING, API_HASH /* SHA-256 in hex */, API_BOOL, API_INT, API_OBJECT };
+
+struct api_parameter {
+	const char *name;
+	enum api_type type;
+	bool optional;
+	int64_t min, max;	/* of an INT */
+	const char *one, *other; /* a STRING that is one of two words */
+};
+
+struct api_method {
+	const char *name;
+	const struct api_parameter *parameters; /* ends with one without a name */
+	void (*start)(struct api *api, struct call *call);
+	bool needs_more;
+};
+
+extern const struct api_method api_service_methods[], api_device_methods[], api_command_methods[], api_image_methods[],
+	api_job_methods[];
+
+/* What many methods take. */
+#define API_DEVICE { "device", API_STRING, .optional = true }
+#define API_TIMEOUT { "timeoutMs", API_INT, .optional = true, .min = 1, .max = LIMIT_TIMEOUT_MS }
+#define API_LEASE { "lease", API_STRING, .optional = true }
+
+/* Checks parameters; names in `skip` (NULL-terminated, may be NULL) are somebody else's. false: the call is answered. */
+bool api_check(struct call *call, const struct api_parameter *parameters, bool others_are_unknown);
+
+/* A method of one SMP command (proto/commands.h). */
+void api_command_start(struct api *api, struct call *call, const struct smp_command *command);
+
+/* Parameters that were checked. */
+const char *api_string(const struct call *call, const char *name); /* NULL: absent */
+bool api_bool(const struct call *call, const char *name, bool otherwise);
+int64_t api_int(const struct call *call, const char *name, int64_t otherwise);
+
+/* The board that the call names. false: the call is answered with NoSuchDevice or AmbiguousDevice. */
+bool api_device(struct api *api, struct call *call, struct device **ret);
+/* Writes who does what to a board to the log. */
+void api_audit(const struct call *call, const struct device *device, const char *what);
+
+/* Members of objects; NULL values are left out. Out of memory leaves the member out too. */
+void api_put(json_object *o, const char *name, json_object *value);
+void api_put_string(json_object *o, const char *name, const char *value);
+void api_put_int(json_object *o, const char *name, int64_t value);
+void api_put_hex(json_object *o, const char *name, const uint8_t *data, size_t size);
+void api_put_time(json_object *o, const char *name, uint64_t time_us); /* RFC 3339 in UTC */
+
+json_object *api_device_json(const struct device *d);
+json_object *api_job_json(const struct job *job);
+json_object *api_image_json(const struct mcuboot_image *image, const uint8_t *data, const char *file_hash);
+
+/* Errors (api-error.c). Each ends the call. */
+void api_invalid(struct call *call, const char *parameter, const char *format, ...) _printf_(3, 4);
+/* name: without the interface; parameters are taken over and completed. hint may be NULL. */
+void api_fail(struct call *call, const char *name, json_object *parameters, const char *hint, const char *format, ...)
+	_printf_(5, 6);
+void api_fail_limit(struct call *call, const char *limit, int64_t maximum, const char *hint, const char *message);
+void api_fail_no_device(struct api *api, struct call *call);
+void api_fail_ambiguous(struct call *call, struct device *const *matches, size_t count);
+void api_fail_unavailable(struct call *call, const struct device *d);
+
+/* A request as its error needs it. */
+struct api_request {
+	const char *device; /* its id */
+	unsigned int group, command;
+	size_t message_max;
+};
+/* By what became of a request (session.h). */
+void api_fail_answer(struct call *call, const struct api_request *request, const struct answer *answer);
+/* By what device_submit said. */
+void api_fail_submit(struct call *call, const struct device *d, int error);
+/* As a job failed. */
+void api_fail_failure(struct call *call, const struct failure *failure);

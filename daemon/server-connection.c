@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/log.h"
+#include "daemon/server-private.h"
+#include "proto/json.h"
+
+struct connection {
+	struct server *server;
+	struct connection *next, **pprev;
+	uv_pipe_t pipe;
+	uv_timer_t turn; /* goes on with the messages that wait */
+	unsigned int handles;
+	struct varlink_stream *stream;
+	struct peer peer;
+	struct call *call;
+	size_t unsent;	/* bytes of replies */
+	size_t counted; /* of the server's input_bytes */
+	bool reading, processing, slow;
+	bool ended;   /* the client sends no more */
+	bool closing, flushing; /* closed; closed when everything is sent */
+	bool broken;		/* nothing can be sent: closed in a turn of its own, so that no call ends while it speaks */
+};
+
+struct output {
+	uv_write_t write;
+	struct connection *connection;
+	char *data;
+	size_t size;
+};
+
+static void process(struct connection *c);
+
+struct connection *connection_next(struct connection *c)
+{
+	return c->next;
+}
+
+static void link_connection(struct connection *c)
+{
+	struct server *s = c->server;
+
+	c->next = s->connections;
+	c->pprev = &s->connections;
+	if (c->next)
+		c->next->pprev = &c->next;
+	s->connections = c;
+	s->connection_count++;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct connection *c = handle->data;
+	struct server *s = c->server;
+
+	if (--c->handles > 0)
+		return;
+	*c->pprev = c->next;
+	if (c->next)
+		c->next->pprev = c->pprev;
+	s->connection_count--;
+	varlink_stream_free(c->stream);
+	free(c->peer.groups);
+	free(c);
+	server_check_stopped(s);
+}
+
+static void free_call(struct call *call)
+{
+	varlink_call_release(&call->message);
+	free(call);
+}
+
+/* Nobody waits for the call any more. */
+static void abandon_call(struct connection *c)
+{
+	struct call *call = TAKE_PTR(c->call);
+
+	if (!call)
+		return;
+	if (call->closed)
+		call->closed(call);
+	free_call(call);
+}
+
+static void count_input(struct connection *c, size_t now)
+{
+	c->server->input_bytes += now - c->counted;
+	c->counted = now;
+}
+
+void connection_close(struct connection *c)
+{
+	if (c->closing)
+		return;
+	c->closing = true;
+	abandon_call(c);
+	count_input(c, 0);
+	uv_close((uv_handle_t *)&c->pipe, on_closed);
+	uv_close((uv_handle_t *)&c->turn, on_closed);
+}
+
+static void close_flushed(struct connection *c)
+{
+	c->flushing = true;
+	if (c->unsent == 0)
+		connection_close(c);
+}
+
+static void on_sent(uv_write_t *write, int status)
+{
+	struct output *o = container_of(write, struct output, write);
+	struct connection *c = o->connection;
+
+	c->unsent -= o->size;
+	free(o->data);
+	free(o);
+	if (c->closing)
+		return;
+	if (status < 0) {
+		log_debug(NULL, "api", "a client went away: %s", uv_strerror(status));
+		connection_close(c);
+		return;
+	}
+	if (c->flushing) {
+		close_flushed(c);
+		return;
+	}
+	if (c->slow && c->unsent <= LIMIT_OUTPUT_BYTES / 2) {
+		c->slow = false;
+		if (c->call && c->call->drained)
+			c->call->drained(c->call);
+	}
+	if (!c->closing)
+		process(c);
+}
+
+static void on_turn(uv_timer_t *timer);
+
+static void give_up(struct connection *c, const char *why)
+{
+	log_error(NULL, "api", "a reply cannot be sent: %s", why);
+	c->broken = true;
+	uv_timer_start(&c->turn, on_turn, 0, 0);
+}
+
+/* Takes data over. */
+static void send_data(struct connection *c, char *data, size_t size)
+{
+	struct output *o = calloc(1, sizeof(*o));
+	uv_buf_t buffer = uv_buf_init(data, (unsigned int)size);
+	int e = -ENOMEM;
+
+	if (o) {
+		o->connection = c;
+		o->data = data;
+		o->size = size;
+		e = uv_write(&o->write, (uv_stream_t *)&c->pipe, &buffer, 1, on_sent);
+	}
+	if (e < 0) {
+		free(data);
+		free(o);
+		give_up(c, uv_strerror(e));
+		return;
+	}
+	c->unsent += size;
+	if (c->unsent > LIMIT_OUTPUT_BYTES)
+		c->slow = true;
+}
+
+static json_object *too_large(size_t size)
+{
+	json_object *o = json_object_new_object();
+	char text[80];
+
+	snprintf(text, sizeof(text), "the answer has %zu bytes, more than a message may have", size);
+	json_object_object_add(o, "limit", json_object_new_string("message"));
+	json_object_object_add(o, "maximum", json_object_new_int64(LIMIT_MESSAGE_BYTES));
+	json_object_object_add(o, "message", json_object_new_string(text));
+	json_object_object_add(o, "hint", json_object_new_string("ask for less at once"));
+	return o;
+}
+
+/* Takes parameters over. */
+static void send_reply(struct connection *c, const char *error, json_object *parameters, bool continues)
+{
+	char *data = NULL;
+	size_t size = 0;
+	int e = varlink_reply_encode(error, parameters, continues, &data, &size);
+
+	json_object_put(parameters);
+	if (c->broken || c->closing) {
+		free(data);
+	} else if (e == 0 && size <= LIMIT_MESSAGE_BYTES) {
+		send_data(c, data, size);
+	} else if (e == 0 && !continues) {
+		free(data);
+		send_reply(c, "io.mcumgr.LimitExceeded", too_large(size), false);
+	} else {
+		free(data);
+		give_up(c, e < 0 ? strerror(-e) : "it is too large");
+	}
+}
+
+void call_continue(struct call *call, json_object *parameters)
+{
+	if (call->message.oneway) {
+		json_object_put(parameters);
+		return;
+	}
+	send_reply(call->connection, NULL, parameters, true);
+}
+
+void call_error(struct call *call, const char *error, json_object *parameters)
+{
+	struct connection *c = call->connection;
+	bool oneway = call->message.oneway;
+
+	c->call = NULL;
+	free_call(call);
+	if (oneway)
+		json_object_put(parameters);
+	else
+		send_reply(c, error, parameters, false);
+	process(c);
+}
+
+void call_reply(struct call *call, json_object *parameters)
+{
+	call_error(call, NULL, parameters);
+}
+
+bool call_is_slow(const struct call *call)
+{
+	return call->connection->slow;
+}
+
+size_t call_unsent(const struct call *call)
+{
+	return call->connection->unsent;
+}
+
+const struct peer *call_peer(const struct call *call)
+{
+	return &call->connection->peer;
+}
+
+static void start_call(struct connection *c, const char *text, size_t size)
+{
+	struct call *call = calloc(1, sizeof(*call));
+	const char *why = "out of memory";
+	int e = call ? varlink_call_decode(text, size, &call->message, &why) : -ENOMEM;
+
+	if (e < 0) {
+		log_info(NULL, "api", "process %d of user %u is cut off: %s", (int)c->peer.pid, (unsigned int)c->peer.uid, why);
+		free(call);
+		close_flushed(c);
+		return;
+	}
+	call->connection = c;
+	c->call = call;
+	c->server->handle(c->server->user, call);
+}
+
+static void on_allocate(uv_handle_t *handle, size_t suggested _unused_, uv_buf_t *buffer)
+{
+	struct connection *c = handle->data;
+
+	*buffer = uv_buf_init(c->server->buffer, SERVER_READ_BYTES);
+}
+
+/* The client has closed both ways, not only its sending side. */
+static bool is_gone(struct connection *c)
+{
+	struct pollfd p = { 0 };
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0)
+		return true;
+	p.fd = fd;
+	return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* All messages taken and answered, and no more will come. */
+static void check_ended(struct connection *c)
+{
+	if (c->ended && !c->call && !uv_is_active((uv_handle_t *)&c->turn) && c->unsent < LIMIT_OUTPUT_BYTES)
+		close_flushed(c);
+}
+
+static void on_end(struct connection *c, ssize_t why)
+{
+	c->ended = true;
+	c->reading = false;
+	uv_read_stop((uv_stream_t *)&c->pipe);
+	if (why != UV_EOF || is_gone(c))
+		connection_close(c);
+	else
+		check_ended(c);
+}
+
+/* A message may be large; many messages wait in the client. */
+static bool may_read_more(struct connection *c)
+{
+	bool waiting = c->call || c->unsent >= LIMIT_OUTPUT_BYTES || uv_is_active((uv_handle_t *)&c->turn);
+
+	return !c->ended && !c->flushing && !c->broken &&
+		(!waiting || varlink_stream_buffered(c->stream) < LIMIT_PIPELINE_BYTES);
+}
+
+/* All clients together have sent more than the daemon wants to hold: the one with the most goes. */
+static void check_input(struct server *s)
+{
+	struct connection *most = s->connections;
+
+	if (s->input_bytes <= LIMIT_INPUT_BYTES)
+		return;
+	for (struct connection *c = s->connections; c; c = c->next)
+		if (c->counted > most->counted)
+			most = c;
+	log_warning(NULL, "api", "process %d of user %u is cut off: clients have sent too much at once",
+			(int)most->peer.pid, (unsigned int)most->peer.uid);
+	connection_close(most);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
+{
+	struct connection *c = stream->data;
+	int e;
+
+	if (size < 0)
+		on_end(c, size);
+	if (size <= 0)
+		return;
+	e = varlink_stream_feed(c->stream, buffer->base, (size_t)size);
+	if (e < 0) {
+		log_info(NULL, "api", "process %d of user %u is cut off: %s", (int)c->peer.pid, (unsigned int)c->peer.uid,
+				e == -E2BIG ? "a message is too large" : "out of memory");
+		connection_close(c);
+		return;
+	}
+	count_input(c, varlink_stream_buffered(c->stream));
+	check_input(c->server);
+	if (!c->closing)
+		process(c);
+}
+
+static void set_reading(struct connection *c)
+{
+	bool wanted = may_read_more(c);
+
+	if (wanted == c->reading)
+		return;
+	c->reading = wanted;
+	if (wanted)
+		uv_read_start((uv_stream_t *)&c->pipe, on_allocate, on_read);
+	else
+		uv_read_stop((uv_stream_t *)&c->pipe);
+}
+
+static void on_turn(uv_timer_t *timer)
+{
+	struct connection *c = timer->data;
+
+	if (c->broken)
+		connection_close(c);
+	else
+		process(c);
+}
+
+static bool may_call(const struct connection *c)
+{
+	return !c->closing && !c->flushing && !c->broken && !c->call && c->unsent < LIMIT_OUTPUT_BYTES;
+}
+
+/* Takes the messages that have come, as far as calls may begin. Not entered again from inside. */
+static void process(struct connection *c)
+{
+	unsigned int calls = 0;
+	const char *text;
+	size_t size;
+
+	if (c->processing)
+		return;
+	c->processing = true;
+	while (may_call(c) && calls < SERVER_CALLS_A_TURN && varlink_stream_next(c->stream, &text, &size) == 1) {
+		calls++;
+		start_call(c, text, size);
+	}
+	c->processing = false;
+	if (c->closing)
+		return;
+	count_input(c, varlink_stream_buffered(c->stream));
+	if (calls == SERVER_CALLS_A_TURN)
+		uv_timer_start(&c->turn, on_turn, 0, 0);
+	set_reading(c);
+	check_ended(c);
+}
+
+static void read_peer(struct connection *c)
+{
+	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t size = sizeof(credentials);
+	gid_t groups[256];
+	uv_os_fd_t fd;
+
+	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0)
+		return;
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
+	c->peer = (struct peer){ .pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid };
+	size = sizeof(groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0 || size == 0)
+		return;
+	c->peer.groups = malloc(size);
+	if (!c->peer.groups)
+		return;
+	memcpy(c->peer.groups, groups, size);
+	c->peer.group_count = size / sizeof(gid_t);
+}
+
+/* Says so as if to the first call, which the client is about to make or has made. */
+static void refuse(struct connection *c)
+{
+	json_object *o = json_object_new_object();
+
+	log_warning(NULL, "api", "process %d of user %u is refused: %d connections are open", (int)c->peer.pid,
+			(unsigned int)c->peer.uid, LIMIT_CONNECTIONS);
+	json_object_object_add(o, "limit", json_object_new_string("connections"));
+	json_object_object_add(o, "maximum", json_object_new_int(LIMIT_CONNECTIONS));
+	json_object_object_add(o, "message", json_object_new_string("too many connections are open"));
+	json_object_object_add(o, "hint", json_object_new_string("close some, or try again later"));
+	send_reply(c, "io.mcumgr.LimitExceeded", o, false);
+	close_flushed(c);
+}
+
+static int new_connection(struct server *s, struct connection **ret)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	if (varlink_stream_new(LIMIT_MESSAGE_BYTES, &c->stream) < 0 || uv_pipe_init(s->loop, &c->pipe, 0) < 0) {
+		varlink_stream_free(c->stream);
+		free(c);
+		return -ENOMEM;
+	}
+	uv_timer_init(s->loop, &c->turn);
+	c->pipe.data = c->turn.data = c;
+	c->handles = 2;
+	c->server = s;
+	link_connection(c);
+	*ret = c;
+	return 0;
+}
+
+void connection_accept(struct server *s)
+{
+	struct connection *c;
+	int e = new_connection(s, &c);
+
+	if (e < 0) {
+		log_warning(NULL, "api", "a connection cannot be taken: %s", strerror(-e));
+		return;
+	}
+	e = uv_accept((uv_stream_t *)&s->socket, (uv_stream_t *)&c->pipe);
+	if (e < 0) {
+		connection_close(c);
+		return;
+	}
+	read_peer(c);
+	if (s->connection_count > LIMIT_CONNECTIONS)
+		refuse(c);
+	else
+		set_reading(c);
+}
+
+void connection_stop(struct connection *c)
+{
+	struct call *call = c->call;
+	json_object *o;
+
+	if (c->closing)
+		return;
+	c->flushing = true; /* no further calls */
+	set_reading(c);
+	if (call) {
+		o = json_object_new_object();
+		json_object_object_add(o, "message", json_object_new_string("the daemon is ending"));
+		if (call->closed)
+			call->closed(call);
+		call_error(call, "io.mcumgr.Stopping", o);
+	}
+	if (!c->closing && c->unsent == 0)
+		connection_close(c);
+}
