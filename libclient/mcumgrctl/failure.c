@@ -152,6 +152,15 @@ enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code
 	return code;
 }
 
+enum exit_code failure_usage(struct ctl *ctl)
+{
+	const char *hint = ctl->args->hint;
+
+	if (!*hint)
+		hint = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one.";
+	return failure_local(ctl, NULL, CODE_USAGE, "Usage", ctl->args->problem, hint);
+}
+
 enum exit_code failure_connection(struct ctl *ctl, const char *device, struct mcumgr *m, int result)
 {
 	const char *message = mcumgr_message(m);

@@ -22,6 +22,9 @@ enum exit_code failure_report(struct ctl *ctl, const char *device, const struct 
 enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code code, const char *error, const char *message,
 	const char *hint);
 
+/* Reports what args_parse() or args_refuse() left in ctl->args. */
+enum exit_code failure_usage(struct ctl *ctl);
+
 /* Reports that a call (or the connection) failed with this errno, as mcumgr_message() has it. */
 enum exit_code failure_connection(struct ctl *ctl, const char *device, struct mcumgr *m, int result);
 

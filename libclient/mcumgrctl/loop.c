@@ -165,9 +165,7 @@ static int prepare(struct ctl *ctl)
 	ctl->parameters = json_object_new_object();
 	args_parameters(ctl->args, ctl->parameters);
 	r = ctl->verb->prepare ? ctl->verb->prepare(ctl, ctl->parameters) : 0;
-	if (r == -EINVAL)
-		return (int)failure_local(ctl, NULL, CODE_USAGE, "Usage", ctl->args->problem, ctl->args->hint);
-	return r;
+	return r == -EINVAL ? (int)failure_usage(ctl) : r;
 }
 
 static void release(struct ctl *ctl)

@@ -30,12 +30,6 @@ static int help(const struct args *args)
 	return CODE_DONE;
 }
 
-static int usage_error(struct ctl *ctl)
-{
-	return (int)failure_local(ctl, NULL, CODE_USAGE, "Usage", ctl->args->problem,
-		*ctl->args->hint ? ctl->args->hint : "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one.");
-}
-
 /* Options that make no sense together, or with this verb. */
 static int check(struct ctl *ctl)
 {
@@ -80,7 +74,7 @@ int main(int argc, char **argv)
 		return CODE_DONE;
 	}
 	if (args_parse(argc, argv, &args) < 0)
-		return usage_error(&ctl);
+		return (int)failure_usage(&ctl);
 	if (args.help)
 		return help(&args);
 	if (args_global(&args, "version")->given) {
@@ -89,7 +83,7 @@ int main(int argc, char **argv)
 	}
 	take_globals(&ctl, &args);
 	if (check(&ctl) < 0)
-		return usage_error(&ctl);
+		return (int)failure_usage(&ctl);
 	args.verb = ctl.verb;
 	screen_setup(!ctl.json && !ctl.quiet);
 	r = ctl.verb->offline ? ctl.verb->offline(&ctl) : ctl_run(&ctl);

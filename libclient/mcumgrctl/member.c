@@ -34,5 +34,6 @@ size_t member_count(json_object *object, const char *key)
 
 json_object *member_at(json_object *object, const char *key, size_t i)
 {
-	return json_object_array_get_idx(json_object_object_get(object, key), i);
+	/* json-c aborts the program where there is no array. */
+	return i < member_count(object, key) ? json_object_array_get_idx(json_object_object_get(object, key), i) : NULL;
 }

@@ -13,22 +13,25 @@ static const struct arg get_words[] = {
 	{ NULL },
 };
 
+static int compare(const char *left, const char *right)
+{
+	return strcmp(left ? left : "", right ? right : "");
+}
+
 static int by_text(const void *a, const void *b)
 {
-	return strcmp(json_object_get_string(*(json_object *const *)a), json_object_get_string(*(json_object *const *)b));
+	return compare(json_object_get_string(*(json_object *const *)a), json_object_get_string(*(json_object *const *)b));
 }
 
 static int by_name(const void *a, const void *b)
 {
-	const char *left = member_string(*(json_object *const *)a, "name"), *right = member_string(*(json_object *const *)b, "name");
-
-	return strcmp(left ? left : "", right ? right : "");
+	return compare(member_string(*(json_object *const *)a, "name"), member_string(*(json_object *const *)b, "name"));
 }
 
-static void sort(json_object *reply, const char *key, int (*compare)(const void *, const void *))
+static void sort(json_object *reply, const char *key, int (*order)(const void *, const void *))
 {
 	if (member_count(reply, key))
-		json_object_array_sort(json_object_object_get(reply, key), compare);
+		json_object_array_sort(json_object_object_get(reply, key), order);
 }
 
 static void print_groups(struct board *b, json_object *reply)
@@ -59,8 +62,10 @@ static enum next ask_next(struct board *b)
 	_cleanup_json_ json_object *parameters = NULL;
 	json_object *group = member_at(b->memory, "groups", b->step++);
 
-	if (!group)
+	if (b->step > member_count(b->memory, "groups"))
 		return NEXT_DONE;
+	if (!json_object_is_type(group, json_type_string))
+		return board_fail(b, CODE_OTHER, "BadReply", "the daemon names a group that is no text", NULL);
 	parameters = json_object_new_object();
 	json_object_object_add(parameters, "group", json_object_get(group));
 	return board_call(b, "StatRead", parameters);

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+# bash completion for mcumgrctl. The verbs and options are asked of the program itself, so that the two cannot differ.
+
+# A line a verb: words, options, arguments, between tabs; options that take a value end with '='.
+_mcumgrctl_row()
+{
+	mcumgrctl --verbs 2>/dev/null | awk -F '\t' -v title="$1" '$1 == title'
+}
+
+_mcumgrctl_devices()
+{
+	mcumgrctl ${socket:+--socket "$socket"} list 2>/dev/null | awk 'NR > 1 && $1 != "No" { print $1 }'
+}
+
+_mcumgrctl()
+{
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} socket='' verb='' options w i
+	local -a words=()
+
+	# The words before this one that are neither options nor their values.
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		w=${COMP_WORDS[i]}
+		case $w in
+		--socket)
+			socket=${COMP_WORDS[i + 1]}
+			((i++))
+			;;
+		-d | --device | -t | --timeout) ((i++)) ;;
+		-*) ;;
+		*) words+=("$w") ;;
+		esac
+	done
+
+	verb=${words[0]}
+	[[ -n $verb && -z $(_mcumgrctl_row "$verb") ]] && verb="${words[0]} ${words[1]}"
+	COMPREPLY=()
+	case $previous in
+	-d | --device)
+		mapfile -t COMPREPLY < <(compgen -W "$(_mcumgrctl_devices)" -- "$word")
+		return
+		;;
+	--socket)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	esac
+	if [[ $word == -* ]]; then
+		options=$({ _mcumgrctl_row "$verb"; _mcumgrctl_row '*'; } | cut -f 2 | tr -d '=')
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif ((${#words[@]} == 0)); then
+		mapfile -t COMPREPLY < <(compgen -W "$(mcumgrctl --verbs | cut -f 1 | cut -d ' ' -f 1 | grep -v '\*' | sort -u)" -- "$word")
+	elif ((${#words[@]} == 1)) && [[ -z $(_mcumgrctl_row "${words[0]}") ]]; then
+		options=$(mcumgrctl --verbs | cut -f 1 | awk -v group="${words[0]}" '$1 == group && NF == 2 { print $2 }')
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ " $(_mcumgrctl_row "$verb" | cut -f 3) " == *" FILE "* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+
+complete -o filenames -o bashdefault -F _mcumgrctl mcumgrctl

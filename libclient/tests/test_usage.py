@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: MIT
+"""The command line itself: what it refuses, its help, its completion; nothing here needs a daemon."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import TREE, environment, program
+
+HELP = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one."
+
+USAGE = [
+    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, firmware, jobs, job, image, os, stats, "
+     "settings, fs, shell, enum, zephyr, raw."),
+    ("lsit", "there is no verb lsit", "Is it 'list' that you mean?"),
+    ("imgae get-state", "there is no verb imgae", "Is it 'image' that you mean?"),
+    ("os ehco x", "there is no verb os ehco", "Is it 'os echo' that you mean?"),
+    ("job", "job needs a verb", "Its verbs are: watch, cancel."),
+    ("os echo", "os echo needs TEXT: what to send", HELP),
+    ("raw read 1", "raw read needs COMMAND: number of the command", HELP),
+    ("shell", "shell needs COMMAND: a command of the board's shell, and its arguments", HELP),
+    ("list x", "list has no use for the argument 'x'", HELP),
+    ("os echo a b", "os echo has no use for the argument 'b'", HELP),
+    ("--devise x list", "there is no option --devise", "Is it --device that you mean?"),
+    ("image upload --upgrade f", "image upload has no option --upgrade", HELP),
+    ("image upload --upgade-only f", "image upload has no option --upgade-only", "Is it --upgrade-only that you mean?"),
+    ("-x list", "there is no option -x", HELP),
+    ("os echo -d x y", "-d stands before the verb", "Write -d before the verb, or --device anywhere."),
+    ("os echo hi -t 5", "-t stands before the verb", "Write -t before the verb, or --timeout anywhere."),
+    ("os echo hi --timeout", "--timeout needs a value: TIME", HELP),
+    ("list --json=yes", "--json takes no value", HELP),
+    ("-d a -d b os echo x", "-d is given twice", HELP),
+    ("--all -d a os echo x", "--all and --device exclude each other", HELP),
+    ("--all list", "list has no use for --all", HELP),
+    ("--all watch", "watch has no use for --all", HELP),
+    ("-d x list", "list has no use for --device", HELP),
+    ("-t 5 list", "list has no use for --timeout", HELP),
+    ("os echo x --detach", "os echo has no use for --detach", "Jobs are started by firmware update and image upload."),
+    ("-t 5x os echo x", "-t: '5x' is no time; write 500ms, 5s or 2min", "A bare number counts milliseconds."),
+    ("-t inf os echo x", "-t: 'inf' is no time; write 500ms, 5s or 2min", "A bare number counts milliseconds."),
+    ("-t 0 os echo x", "-t: '0' is not from 1ms to 600s", HELP),
+    ("-t 11min os echo x", "-t: '11min' is not from 1ms to 600s", HELP),
+    ("firmware update --boot-timeout x f", "--boot-timeout: 'x' is no time; write 500ms, 5s or 2min", "A bare number counts seconds."),
+    ("firmware update --no-confirm --force-confirm f", "--no-confirm and --force-confirm exclude each other", HELP),
+    ("firmware update --checksum abc f", "--checksum: 'abc' is not hex: pairs of the digits 0 to f", HELP),
+    ("firmware update --checksum abcd f", "--checksum: 4 hex digits are not the 64 that belong there", HELP),
+    ("firmware update -b grub f", "-b: 'grub' is none of: mcuboot", HELP),
+    ("image set-state", "image set-state needs --hash, --confirm or both",
+     "--hash HEX marks an image for one test boot, --confirm makes the running one permanent."),
+    ("image erase one", "SLOT: 'one' is no number from 0 to 4294967295", HELP),
+    ("os system-reset --bootmode 256", "--bootmode: '256' is no number from 0 to 255", HELP),
+    ("settings write x 0", "HEX: '0' is not hex: pairs of the digits 0 to f", HELP),
+    ("raw read 65536 0", "GROUP: '65536' is no number from 0 to 65535", HELP),
+    ("raw read 1 1 []", "JSON: this is no JSON object", "SMP payloads are maps: '{\"key\": 1}'."),
+    ("os set-datetime tomorrow", "'tomorrow' is no time such as 2026-01-02T03:04:05 or 2026-01-02T03:04:05+02:00",
+     "Write it as in RFC 3339; without a zone it is sent as it is."),
+    ("os set-datetime 2026-02-31T00:00:00", "'2026-02-31T00:00:00' is no time such as 2026-01-02T03:04:05 or "
+     "2026-01-02T03:04:05+02:00", "Write it as in RFC 3339; without a zone it is sent as it is."),
+    ("os set-datetime 2026-01-02T03:04:05+99:00", "'2026-01-02T03:04:05+99:00' is no time such as 2026-01-02T03:04:05 or "
+     "2026-01-02T03:04:05+02:00", "Write it as in RFC 3339; without a zone it is sent as it is."),
+]
+
+
+@pytest.mark.parametrize("line,problem,hint", USAGE, ids=[row[0] for row in USAGE])
+def test_usage(daemon, ctl, line, problem, hint):
+    result = ctl(*line.split())
+    assert (result.code, result.out, result.err) == (2, "", f"mcumgrctl: {problem}\n  {hint}\n")
+    assert daemon.calls == []
+    as_json = ctl("--json", *line.split())
+    if "--json=" not in line:
+        assert json.loads(as_json.out) == {"error": "mcumgrctl.Usage", "parameters": {
+            "message": problem, **({"hint": hint})}} and as_json.code == 2
+
+
+def test_control_bytes_of_the_command_line(ctl):
+    assert ctl("\x1b[2J").err.startswith("mcumgrctl: there is no verb \\x1b[2J\n")
+
+
+def lines_of(option):
+    return subprocess.run([program(), option], capture_output=True, text=True, check=True, env=environment()).stdout.splitlines()
+
+
+def verbs():
+    """[(title, [options], [words])]; the program's own are under '*'."""
+    return [(title, options.split(), words.split()) for title, options, words in (v.split("\t") for v in lines_of("--verbs"))]
+
+
+def test_help_fits_and_names_everything():
+    page = lines_of("--help")
+    assert all(len(line) <= 96 and line.isascii() and line == line.rstrip() for line in page)
+    for title, options, _ in verbs():
+        if title == "*":
+            assert all(any(re.search(rf"(^|\s){option.rstrip('=')}(\s|$)", line) for line in page) for option in options)
+        else:
+            assert any(line.startswith(f"  {title} ") or line == f"  {title}" for line in page), title
+
+
+def test_help_of_each_verb(ctl):
+    for title, options, words in verbs():
+        if title == "*":
+            continue
+        page = ctl(*title.split(), "--help")
+        assert (page.code, page.err) == (0, "")
+        assert page.out.startswith(f"Usage: mcumgrctl [OPTIONS] {title}")
+        assert all(option.rstrip("=") in page.out for option in options)
+        assert all(f"\n  {word}" in page.out for word in words)
+        assert ctl(*title.split(), "-h").out == page.out
+
+
+def test_help_of_a_group(ctl):
+    page = ctl("image", "--help").out
+    assert "image get-state" in page and "os echo" not in page
+
+
+def test_version(ctl):
+    assert re.fullmatch(r"mcumgrctl \d+\.\d+\.\d+\n", ctl("-V").out)
+
+
+def manual():
+    text = (TREE / "docs/mcumgrctl.1.scd").read_text()
+    return text.replace("\\", "")
+
+
+def test_manual_has_every_verb_and_option():
+    text = manual()
+    for title, options, _ in verbs():
+        if title != "*":
+            assert re.search(rf"\*{re.escape(title)}\*", text), title
+        for option in options:
+            assert f"*{option.rstrip('=')}*" in text, f"{title} {option}"
+
+
+def test_manual_has_every_exit_code():
+    codes = dict(re.findall(r"^ +(\d+)  (.*)$", "\n".join(lines_of("--help")), flags=re.M))
+    assert len(codes) >= 12
+    for code, text in codes.items():
+        assert re.search(rf"^\*{code}\*\n\t{re.escape(text[0].upper() + text[1:])}\.", manual(), flags=re.M), code
+
+
+def complete(*words):
+    """What bash would offer for the last word."""
+    script = pathlib.Path(TREE / "libclient/mcumgrctl/mcumgrctl.bash")
+    quoted = " ".join(f"'{w}'" for w in words)
+    code = f"""
+source {script}
+mcumgrctl() {{ {program()} "$@"; }}
+COMP_WORDS=(mcumgrctl {quoted}); COMP_CWORD={len(words)}; COMP_LINE="mcumgrctl {' '.join(words)}"; COMP_POINT=${{#COMP_LINE}}
+_mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, check=True, env=environment("/none"))
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("words,offered", [
+    (["f"], {"firmware", "fs"}),
+    (["im"], {"image"}),
+    (["--js"], {"--json"}),
+    (["-d", "rack-1", "job"], {"job", "jobs"}),
+    (["job", ""], {"watch", "cancel"}),
+    (["--all", "image", "s"], {"set-state", "slot-info"}),
+    (["image", "set-state", "--"], {"--hash", "--confirm", "--device", "--all", "--json", "--quiet", "--timeout", "--detach",
+                                    "--socket", "--help", "--version"}),
+    (["firmware", "update", "--fo"], {"--force-confirm"}),
+    (["--timeout", "5s", "os", "get"], {"get-datetime"}),
+    (["nonsense", ""], set()),
+])
+def test_completion(words, offered):
+    assert complete(*words) == offered
+
+
+def test_completion_of_files(tmp_path, monkeypatch):
+    (tmp_path / "zephyr.bin").touch()
+    monkeypatch.chdir(tmp_path)
+    assert complete("firmware", "update", "ze") == {"zephyr.bin"}
+
+
+def test_completion_of_devices(daemon, monkeypatch):
+    device = {"id": "rack-1", "name": "left", "state": "ready", "since": "2026-01-01T00:00:00.000Z"}
+    daemon.on("List", {"devices": [device, {**device, "id": "rack-2", "name": None}]})
+    assert complete("--socket", daemon.path, "-d", "r") == {"rack-1", "rack-2"}
