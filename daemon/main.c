@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+
+/* mcumgrd: puts the parts together, and takes them apart again on a signal. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "daemon/api.h"
+#include "daemon/dry-run.h"
+#include "daemon/image-store.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/options.h"
+#include "daemon/registry.h"
+#include "daemon/server.h"
+
+#define WANTED_FILES 8192      /* connections, and two descriptors a tty */
+#define STOP_PATIENCE_MS 10000 /* then the process ends whatever still hangs */
+
+struct daemon {
+	uv_loop_t loop;
+	const struct config *config;
+	struct image_store *images;
+	struct registry *registry;
+	struct api *api;
+	struct server *server;
+	struct registry_observer observer;
+	uv_signal_t term, interrupt, hang_up;
+	uv_timer_t watchdog, patience;
+	unsigned int stopping; /* parts that have not ended yet */
+	bool stopped;
+};
+
+/* Standard descriptors that are closed would be taken by a tty, and log lines would go to a board. */
+static void keep_standard_descriptors(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= WANTED_FILES)
+		return;
+	limit.rlim_cur = limit.rlim_max < WANTED_FILES ? limit.rlim_max : WANTED_FILES;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_debug(NULL, "main", "the limit of open files stays: %s", strerror(errno));
+}
+
+/* Like mkdir -p, and private: who can write there can make the daemon do things. */
+static int make_directory(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+	struct stat st;
+	if (!copy)
+		return -ENOMEM;
+	for (char *s = copy + 1; *s; s++) {
+		if (*s != '/')
+			continue;
+		*s = 0;
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		*s = '/';
+	}
+	if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (stat(copy, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static void tell_status(struct registry_observer *o, enum registry_event event, uint64_t number, struct device *device,
+		struct job *job)
+{
+	struct daemon *d = container_of(o, struct daemon, observer);
+	(void)number;
+	(void)device;
+	(void)job;
+	if (event == REGISTRY_ADDED || event == REGISTRY_REMOVED)
+		notify_send("STATUS=%zu boards", registry_count(d->registry));
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+	(void)timer;
+	notify_send("WATCHDOG=1");
+}
+
+static void start_watchdog(struct daemon *d)
+{
+	uint64_t half_ms = notify_watchdog_us() / 2000;
+	if (!half_ms)
+		return;
+	uv_timer_start(&d->watchdog, on_watchdog, 0, half_ms);
+	uv_unref((uv_handle_t *)&d->watchdog);
+}
+
+static void end_part(struct daemon *d)
+{
+	if (--d->stopping)
+		return;
+	d->stopped = true;
+	uv_stop(&d->loop);
+}
+
+static void on_part_stopped(void *user)
+{
+	end_part(user);
+}
+
+static void on_patience_over(uv_timer_t *timer)
+{
+	(void)timer;
+	log_error(NULL, "main", "something hangs; ending without it");
+	_exit(EXIT_FAILED);
+}
+
+static void stop(struct daemon *d)
+{
+	notify_send("STOPPING=1");
+	uv_timer_start(&d->patience, on_patience_over, STOP_PATIENCE_MS, 0);
+	d->stopping = 3; /* the server, the registry, and this function */
+	registry_unobserve(d->registry, &d->observer);
+	server_stop(d->server, on_part_stopped, d); /* clients hear of it before their boards are gone */
+	registry_stop(d->registry, on_part_stopped, d);
+	end_part(d);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct daemon *d = handle->data;
+	if (number == SIGHUP) {
+		log_warning(NULL, "main", "the configuration is not read again; restart the daemon for that");
+		return;
+	}
+	if (d->stopping) {
+		log_warning(NULL, "main", "asked twice to stop: ending at once");
+		_exit(EXIT_FAILED);
+	}
+	log_info(NULL, "main", "stopping (%s)", strsignal(number));
+	stop(d);
+}
+
+static void start_signals(struct daemon *d)
+{
+	const struct {
+		uv_signal_t *handle;
+		int number;
+	} signals[] = { { &d->term, SIGTERM }, { &d->interrupt, SIGINT }, { &d->hang_up, SIGHUP } };
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
+		uv_signal_init(&d->loop, signals[i].handle);
+		signals[i].handle->data = d;
+		uv_signal_start(signals[i].handle, on_signal, signals[i].number);
+	}
+	uv_timer_init(&d->loop, &d->watchdog);
+	uv_timer_init(&d->loop, &d->patience);
+}
+
+static int complain(int error, const char *what, const char *text)
+{
+	log_error(NULL, "main", "%s: %s", what, text ? text : strerror(-error));
+	return error;
+}
+
+static int make_parts(struct daemon *d)
+{
+	const struct config *c = d->config;
+	_cleanup_free_ char *text = NULL;
+	if (!c->state_dir)
+		return complain(-EINVAL, "no state directory", "neither HOME nor XDG_STATE_HOME is set; give --state-dir");
+	int r = make_directory(c->state_dir);
+	if (r < 0)
+		return complain(r, c->state_dir, NULL);
+	r = image_store_new(&d->loop, c->state_dir, &d->images);
+	if (r < 0)
+		return complain(r, "the image store cannot be opened", NULL);
+	r = registry_new(&d->loop, c, d->images, &d->registry, &text);
+	if (r < 0)
+		return complain(r, "the state directory cannot be used", text);
+	r = api_new(d->registry, d->images, &d->api);
+	if (r == 0)
+		r = server_new(&d->loop, api_handle, d->api, &d->server);
+	return r < 0 ? complain(r, "no server", NULL) : 0;
+}
+
+/* Listens before any tty is opened: a second daemon ends here and disturbs no board. */
+static int start_parts(struct daemon *d)
+{
+	_cleanup_free_ char *text = NULL;
+	int inherited = notify_listen_fds();
+	if (inherited <= 0 && !d->config->socket)
+		return complain(-EINVAL, "no socket", "XDG_RUNTIME_DIR is not set; give --socket");
+	int r = server_open(d->server, d->config->socket, d->config->group, &text);
+	if (r < 0)
+		return complain(r, "the socket cannot be opened", text);
+	d->observer.event = tell_status;
+	registry_observe(d->registry, &d->observer);
+	r = registry_start(d->registry);
+	if (r < 0)
+		return complain(r, "the boards cannot be watched", NULL);
+	start_watchdog(d);
+	log_info(NULL, "main", "mcumgrd " MCUMGRD_VERSION " listens on %s", inherited > 0 ? "the inherited socket" :
+			d->config->socket);
+	notify_send("READY=1\nSTATUS=%zu boards", registry_count(d->registry));
+	return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *argument)
+{
+	(void)argument;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void close_own_handles(struct daemon *d)
+{
+	uv_handle_t *const handles[] = { (uv_handle_t *)&d->term, (uv_handle_t *)&d->interrupt, (uv_handle_t *)&d->hang_up,
+		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience };
+	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
+		close_handle(handles[i], NULL);
+}
+
+static enum exit_code run(struct daemon *d)
+{
+	keep_standard_descriptors();
+	raise_file_limit();
+	start_signals(d);
+	int r = make_parts(d);
+	if (r == 0)
+		r = start_parts(d);
+	if (r < 0) {
+		/* Nothing was promised to anybody yet: what is half made goes with the process. */
+		fflush(NULL);
+		_exit(EXIT_FAILED);
+	}
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	api_free(d->api);
+	image_store_close(d->images);
+	registry_free(d->registry);
+	close_own_handles(d);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	log_info(NULL, "main", "stopped");
+	return d->stopped ? EXIT_GOOD : EXIT_FAILED;
+}
+
+int main(int argc, char *argv[])
+{
+	static struct daemon d;
+	_cleanup_(config_freep) struct config *config = NULL;
+	enum action action;
+	enum exit_code code = options_parse(argc, argv, &action, &config);
+	if (code != EXIT_GOOD || action == ACTION_EXIT)
+		return (int)code;
+	if (action == ACTION_CHECK) {
+		printf("%s is good: %zu device sections\n", config->file ? config->file : "the configuration (no file)",
+				config->device_count);
+		return EXIT_GOOD;
+	}
+	log_set_level(action == ACTION_DRY_RUN ? LOG_LEVEL_WARNING : config->log_level);
+	d.config = config;
+	int r = uv_loop_init(&d.loop);
+	if (r < 0) {
+		fprintf(stderr, "mcumgrd: no event loop: %s\n", uv_strerror(r));
+		return EXIT_FAILED;
+	}
+	if (action == ACTION_DRY_RUN)
+		code = dry_run(&d.loop, config) < 0 ? EXIT_FAILED : EXIT_GOOD;
+	else
+		code = run(&d);
+	r = uv_loop_close(&d.loop);
+	if (r < 0)
+		log_debug(NULL, "main", "the loop still has handles: %s", uv_strerror(r));
+	return (int)code;
+}

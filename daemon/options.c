@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_CONFIG "/etc/mcumgrd.conf"
+
+static const char help[] =
+	"Usage: mcumgrd [OPTION]...\n"
+	"Own the serial ports of Zephyr and MCUboot boards; serve them on a Unix socket.\n"
+	"\n"
+	"  -c, --config FILE      configuration (" DEFAULT_CONFIG ")\n"
+	"      --check-config     say whether the configuration is good, and exit\n"
+	"      --dry-run          say what would be opened and sent, and exit\n"
+	"      --socket PATH      listen there (/run/mcumgr/io.mcumgr; for an ordinary user\n"
+	"                         $XDG_RUNTIME_DIR/mcumgr/io.mcumgr)\n"
+	"      --port TTY[,baud=N][,name=ID][,KEY=VALUE]...\n"
+	"                         manage a tty that is not on USB; it may come later\n"
+	"      --state-dir DIR    where ids, unfinished jobs and their images are kept\n"
+	"      --log-level LEVEL  error, warning, info or debug\n"
+	"  -h, --help             this text\n"
+	"  -V, --version          the version\n"
+	"\n"
+	"See mcumgrd(8) and mcumgrd.conf(5).\n";
+
+enum { OPTION_CHECK = 256, OPTION_DRY_RUN, OPTION_SOCKET, OPTION_PORT, OPTION_STATE_DIR, OPTION_LOG_LEVEL };
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "check-config", no_argument, NULL, OPTION_CHECK },
+	{ "dry-run", no_argument, NULL, OPTION_DRY_RUN },
+	{ "socket", required_argument, NULL, OPTION_SOCKET },
+	{ "port", required_argument, NULL, OPTION_PORT },
+	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
+	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+/* What was said on the command line, before the file is known. Pointers into argv. */
+struct given {
+	enum action action;
+	const char *file, *socket, *state_dir;
+	int log_level; /* -1: not given */
+	const char **ports;
+	size_t port_count;
+};
+
+static enum exit_code usage(const char *format, const char *argument)
+{
+	if (format)
+		fprintf(stderr, format, argument);
+	fputs("Try 'mcumgrd --help'.\n", stderr);
+	return EXIT_USAGE;
+}
+
+static enum exit_code take_path(const char *option, const char *value, const char **ret)
+{
+	if (*value != '/') {
+		fprintf(stderr, "mcumgrd: %s '%s': give an absolute path\n", option, value);
+		return usage(NULL, NULL);
+	}
+	*ret = value;
+	return EXIT_GOOD;
+}
+
+static enum exit_code take_option(struct given *g, int option, const char *value)
+{
+	enum log_level level;
+	switch (option) {
+	case 'c':
+		g->file = value;
+		return EXIT_GOOD;
+	case OPTION_CHECK:
+		g->action = ACTION_CHECK;
+		return EXIT_GOOD;
+	case OPTION_DRY_RUN:
+		g->action = ACTION_DRY_RUN;
+		return EXIT_GOOD;
+	case OPTION_SOCKET:
+		return take_path("--socket", value, &g->socket);
+	case OPTION_STATE_DIR:
+		return take_path("--state-dir", value, &g->state_dir);
+	case OPTION_PORT:
+		g->ports[g->port_count++] = value;
+		return EXIT_GOOD;
+	case OPTION_LOG_LEVEL:
+		if (log_level_parse(value, &level) < 0)
+			return usage("mcumgrd: --log-level '%s': allowed are error, warning, info, debug\n", value);
+		g->log_level = (int)level;
+		return EXIT_GOOD;
+	case 'h':
+		g->action = ACTION_EXIT;
+		fputs(help, stdout);
+		return EXIT_GOOD;
+	case 'V':
+		g->action = ACTION_EXIT;
+		puts("mcumgrd " MCUMGRD_VERSION);
+		return EXIT_GOOD;
+	default:
+		return usage(NULL, NULL); /* getopt has said what */
+	}
+}
+
+static enum exit_code read_arguments(struct given *g, int argc, char *argv[])
+{
+	int option;
+	while ((option = getopt_long(argc, argv, "c:hV", long_options, NULL)) >= 0) {
+		enum exit_code code = take_option(g, option, optarg);
+		if (code != EXIT_GOOD || g->action == ACTION_EXIT)
+			return code;
+	}
+	if (optind < argc)
+		return usage("mcumgrd: unexpected argument '%s'\n", argv[optind]);
+	return EXIT_GOOD;
+}
+
+static int replace(char **text, const char *by)
+{
+	char *copy = by ? strdup(by) : NULL;
+	if (!by)
+		return 0;
+	if (!copy)
+		return -ENOMEM;
+	free(*text);
+	*text = copy;
+	return 0;
+}
+
+static enum exit_code apply(const struct given *g, struct config *c)
+{
+	if (replace(&c->socket, g->socket) < 0 || replace(&c->state_dir, g->state_dir) < 0)
+		return EXIT_FAILED;
+	if (g->log_level >= 0)
+		c->log_level = (enum log_level)g->log_level;
+	for (size_t i = 0; i < g->port_count; i++) {
+		_cleanup_free_ char *text = NULL;
+		if (config_add_port(c, g->ports[i], &text) < 0)
+			return usage("mcumgrd: %s\n", text ? text : "out of memory");
+	}
+	return EXIT_GOOD;
+}
+
+enum exit_code options_parse(int argc, char *argv[], enum action *ret_action, struct config **ret)
+{
+	_cleanup_free_ const char **ports = calloc((size_t)argc + 1, sizeof(*ports));
+	struct given given = { .action = ACTION_RUN, .log_level = -1, .ports = ports };
+	_cleanup_(config_freep) struct config *c = NULL;
+	_cleanup_free_ char *text = NULL;
+	if (!ports)
+		return EXIT_FAILED;
+	enum exit_code code = read_arguments(&given, argc, argv);
+	if (code == EXIT_GOOD && given.action != ACTION_EXIT) {
+		const char *file = given.file ? given.file : DEFAULT_CONFIG;
+		if (config_load(file, !given.file, &c, &text) < 0) {
+			fprintf(stderr, "%s\n", text ? text : "mcumgrd: out of memory");
+			return EXIT_CONFIG;
+		}
+		code = apply(&given, c);
+	}
+	if (code != EXIT_GOOD)
+		return code;
+	*ret_action = given.action;
+	*ret = TAKE_PTR(c);
+	return EXIT_GOOD;
+}
