@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The configuration file and --port: what is taken, and what is said of every line that is not. */
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/limits.h"
+#include "daemon/usb.h"
+
+static char file[] = "/tmp/test-config-XXXXXX";
+static struct config *config;
+static char *text;
+
+static int load(const char *content, size_t size)
+{
+	strcpy(file + strlen(file) - 6, "XXXXXX");
+	int fd = mkstemp(file);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, content, size), (ssize_t)size);
+	close(fd);
+	config = NULL;
+	text = NULL;
+	int r = config_load(file, false, &config, &text);
+	unlink(file);
+	ck_assert_msg(r == 0 ? !text : !config, "%s", text ? text : "both a text and a configuration");
+	return r;
+}
+
+static void release(void)
+{
+	config_free(TAKE_PTR(config));
+	free(TAKE_PTR(text));
+}
+
+START_TEST(defaults)
+{
+	ck_assert_int_eq(load("[device a]\nmatch = 2fe3:.*\n", 27), 0);
+	const struct config_device *d = &config->devices[0];
+	ck_assert_uint_eq(config->device_count, 1);
+	ck_assert_str_eq(d->name, "a");
+	ck_assert_uint_eq(d->baud, 115200);
+	ck_assert(!d->rtscts && !d->raw);
+	ck_assert_int_eq(d->dtr, LINE_KEEP);
+	ck_assert_int_eq(d->rts, LINE_KEEP);
+	ck_assert_uint_eq(d->timeout_ms, 500);
+	ck_assert_uint_eq(d->retries, 2);
+	ck_assert_uint_eq(d->frame_size, 0);
+	ck_assert_int_eq(d->probe, PROBE_SMP);
+	ck_assert_uint_eq(d->quiet_ms, 1500);
+	ck_assert_int_eq(d->line_delay_ms, -1);
+	ck_assert_uint_eq(d->window, 0);
+	ck_assert_int_eq(config->log_level, LOG_LEVEL_INFO);
+	ck_assert_ptr_nonnull(config->state_dir);
+	release();
+}
+END_TEST
+
+START_TEST(every_key)
+{
+	static const char all[] =
+		"# a rack\r\n"
+		"; another comment\n"
+		"\n"
+		"[daemon]\n"
+		"  socket = /run/x/io.mcumgr\n"
+		"state_dir=/var/lib/x\n"
+		"group\t=\tmcumgr\n"
+		"log_level = debug\n"
+		"[device  one.A-b_2]\n"
+		"match = (?-i)2fe3:00[aA]b:1[0-9]\n"
+		"serial = 12 34\n"
+		"path = pci-0000:00:14.0-usb-0:2.1:1.0\n"
+		"alias = Left.1\n"
+		"baud = 1000000\n"
+		"flow = rtscts\n"
+		"dtr = on\n"
+		"rts = off\n"
+		"timeout_ms = 2s\n"
+		"retries = 0\n"
+		"frame_size = 1024\n"
+		"probe = passive\n"
+		"quiet_ms = 6000ms\n"
+		"line_delay_ms = 20\n"
+		"window = 3\n"
+		"framing = raw\n"
+		"[device two]\n"
+		"serial = x\n"
+		"frame_size = auto\n"
+		"line_delay_ms = auto\n"
+		"window = auto\n"
+		"quiet_ms = 0"; /* no newline at the end */
+	ck_assert_msg(load(all, sizeof(all) - 1) == 0, "%s", text);
+	ck_assert_str_eq(config->socket, "/run/x/io.mcumgr");
+	ck_assert_str_eq(config->state_dir, "/var/lib/x");
+	ck_assert_str_eq(config->group, "mcumgr");
+	ck_assert_int_eq(config->log_level, LOG_LEVEL_DEBUG);
+	const struct config_device *d = &config->devices[0];
+	ck_assert_str_eq(d->name, "one.A-b_2");
+	ck_assert_str_eq(d->match, "(?-i)2fe3:00[aA]b:1[0-9]");
+	ck_assert_str_eq(d->serial, "12 34");
+	ck_assert_str_eq(d->path, "pci-0000:00:14.0-usb-0:2.1:1.0");
+	ck_assert_str_eq(d->alias, "Left.1");
+	ck_assert_uint_eq(d->baud, 1000000);
+	ck_assert(d->rtscts && d->raw);
+	ck_assert_int_eq(d->dtr, LINE_ON);
+	ck_assert_int_eq(d->rts, LINE_OFF);
+	ck_assert_uint_eq(d->timeout_ms, 2000);
+	ck_assert_uint_eq(d->retries, 0);
+	ck_assert_uint_eq(d->frame_size, 1024);
+	ck_assert_int_eq(d->probe, PROBE_PASSIVE);
+	ck_assert_uint_eq(d->quiet_ms, 6000);
+	ck_assert_int_eq(d->line_delay_ms, 20);
+	ck_assert_uint_eq(d->window, 3);
+	d = &config->devices[1];
+	ck_assert_uint_eq(d->frame_size, 0);
+	ck_assert_int_eq(d->line_delay_ms, -1);
+	ck_assert_uint_eq(d->window, 0);
+	ck_assert_uint_eq(d->quiet_ms, 0);
+	release();
+}
+END_TEST
+
+/* A file and what is said of it; FILE stands for its name. */
+static const struct complaint {
+	const char *content, *text;
+} complaints[] = {
+	{ "baud = 1\n", "FILE:1: baud stands before the first section" },
+	{ "[device a]\n", "FILE:1: [device a] chooses no board; give match, serial or path" },
+	{ "[device a]\nserial = x\n[device a]\nserial = y\n", "FILE:3: [device a] is there already, in line 1" },
+	{ "[device a]\nserial = x\nbaud = 1\n",
+		"FILE:3: bad value '1' for baud; allowed: 50 to 20000000" },
+	{ "[device a]\nserial = x\nbaud = 115200x\n",
+		"FILE:3: bad value '115200x' for baud; allowed: 50 to 20000000" },
+	{ "[device a]\nserial = x\nbaud = -1\n", "FILE:3: bad value '-1' for baud; allowed: 50 to 20000000" },
+	{ "[device a]\nserial = x\nbaud = 99999999999\n",
+		"FILE:3: bad value '99999999999' for baud; allowed: 50 to 20000000" },
+	{ "[device a]\nserial = x\nserial = y\n", "FILE:3: serial is set already, in line 2" },
+	{ "[device a]\nserial =\n",
+		"FILE:2: bad value '' for serial; allowed: 1 to 255 printable characters\n"
+		"FILE:1: [device a] chooses no board; give match, serial or path" },
+	{ "[device a]\nserial = x\ntimeout_ms = 1h\n",
+		"FILE:3: bad value '1h' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s)" },
+	{ "[device a]\nserial = x\nwindow = 17\n", "FILE:3: bad value '17' for window; allowed: 1 to 16, or auto" },
+	{ "[device a]\nserial = x\nprobe = yes\n",
+		"FILE:3: bad value 'yes' for probe; allowed: smp, passive, never" },
+	{ "[device a]\nserial = x\nalias = a b\n",
+		"FILE:3: bad value 'a b' for alias; allowed: 1 to 64 letters, digits, '.', '_' and '-'" },
+	{ "[device a]\nserial = x\nspeed = 1\n",
+		"FILE:3: unknown key 'speed'; allowed: match serial path alias baud flow dtr rts timeout_ms retries frame_size "
+		"probe quiet_ms line_delay_ms window framing" },
+	{ "[device a]\nserial = x\nudp = 10.0.0.1\n",
+		"FILE:3: 'udp': boards over UDP and Bluetooth are not supported, serial ports only" },
+	{ "[device a]\nmatch = 2fe3:(00\n",
+		"FILE:2: bad value '2fe3:(00' for match; bad regular expression at character 9: missing closing parenthesis\n"
+		"FILE:1: [device a] chooses no board; give match, serial or path" },
+	{ "[device a]\nmatch = 2fe3\\K:00\nserial = x\n",
+		"FILE:2: bad value '2fe3\\K:00' for match; bad regular expression at character 5: \\K is not supported" },
+	{ "[device a]\nmatch = 2fe3:00ab # left\nserial = x\n", "FILE:2: match: a comment needs a line of its own" },
+	{ "[device a b]\nserial = x\n", "FILE:1: [device a b]: a name has 1 to 64 letters, digits, '.', '_' and '-'" },
+	{ "[device]\nserial = x\n", "FILE:1: [device ]: a name has 1 to 64 letters, digits, '.', '_' and '-'" },
+	{ "[devices a]\nserial = x\n", "FILE:1: unknown section [devices a]; allowed: [daemon], [device NAME]" },
+	{ "[device a\nserial = x\n", "FILE:1: '[device a': a section ends with ']'" },
+	{ "[daemon]\nsocket = run/x\n", "FILE:2: bad value 'run/x' for socket; allowed: an absolute path" },
+	{ "[daemon]\nlog_level = loud\n",
+		"FILE:2: bad value 'loud' for log_level; allowed: error, warning, info, debug" },
+	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir group log_level" },
+	{ "[daemon]\n[daemon]\n", "FILE:2: [daemon] is there already" },
+	{ "[daemon]\nnonsense\n", "FILE:2: 'nonsense': expected key = value, [section] or a comment" },
+	{ "[device a]\nserial = x\nalias = l\n[device b]\nserial = y\nalias = l\n",
+		"FILE:4: [device b] and [device a] have the same alias 'l'" },
+	/* all of them at once */
+	{ "[device a]\nserial = x\nbaud = 1\nretries = 21\n[daemon]\nx = y\n",
+		"FILE:3: bad value '1' for baud; allowed: 50 to 20000000\n"
+		"FILE:4: bad value '21' for retries; allowed: 0 to 20\n"
+		"FILE:6: unknown key 'x'; allowed: socket state_dir group log_level" },
+};
+
+START_TEST(one_complaint)
+{
+	const struct complaint *c = &complaints[_i];
+	char expected[2048] = "";
+	ck_assert_int_lt(load(c->content, strlen(c->content)), 0);
+	for (const char *s = c->text; *s;) {
+		bool name = !strncmp(s, "FILE", 4);
+		size_t used = strlen(expected);
+		snprintf(expected + used, sizeof(expected) - used, "%.*s", name ? (int)strlen(file) : 1, name ? file : s);
+		s += name ? 4 : 1;
+	}
+	ck_assert_str_eq(text, expected);
+	release();
+}
+END_TEST
+
+START_TEST(files)
+{
+	static char large[LIMIT_CONFIG_BYTES + 1];
+	ck_assert_int_eq(config_load("/nonexistent/mcumgrd.conf", true, &config, &text), 0);
+	ck_assert_ptr_null(config->file);
+	release();
+	ck_assert_int_eq(config_load("/nonexistent/mcumgrd.conf", false, &config, &text), -ENOENT);
+	ck_assert_str_eq(text, "/nonexistent/mcumgrd.conf: cannot be read: No such file or directory");
+	release();
+	ck_assert_int_eq(config_load("/tmp", true, &config, &text), -EISDIR);
+	release();
+	ck_assert_int_eq(config_load(NULL, false, &config, &text), 0);
+	release();
+	ck_assert_int_eq(load("[daemon]\n\0x", 11), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(text, "zero byte"));
+	release();
+	memset(large, '\n', sizeof(large));
+	ck_assert_int_eq(load(large, LIMIT_CONFIG_BYTES), 0);
+	release();
+	ck_assert_int_eq(load(large, LIMIT_CONFIG_BYTES + 1), -EFBIG);
+	ck_assert_ptr_nonnull(strstr(text, "larger than"));
+	release();
+}
+END_TEST
+
+static const struct port_argument {
+	const char *argument;
+	const char *name; /* NULL: refused, with: */
+	const char *text;
+	unsigned int baud;
+} port_arguments[] = {
+	{ "/dev/ttyS0", "ttys0", NULL, 115200 },
+	{ "/tmp/Board 7", "board-7", NULL, 115200 },
+	{ "/dev/ttyS0,baud=9600,name=left.1,retries=1", "left.1", NULL, 9600 },
+	{ "ttyS0", NULL, "absolute path" },
+	{ "", NULL, "absolute path" },
+	{ "udp:10.0.0.1", NULL, "UDP and Bluetooth are not supported" },
+	{ "ble:aa", NULL, "UDP and Bluetooth are not supported" },
+	{ "/dev/ttyS0,name=Left", NULL, "bad name 'Left'" },
+	{ "/dev/ttyS0,name=", NULL, "bad name ''" },
+	{ "/dev/ttyS0,name=a:b", NULL, "bad name 'a:b'" },
+	{ "/dev/ttyS0,9600", NULL, "expected KEY=VALUE" },
+	{ "/dev/ttyS0,match=1:2", NULL, "for boards on USB" },
+	{ "/dev/ttyS0,baud=fast", NULL, "bad value 'fast' for baud; allowed: 50" },
+	{ "/dev/other,name=first", NULL, "'first' is the name of /dev/first already" },
+};
+
+START_TEST(one_port)
+{
+	const struct port_argument *a = &port_arguments[_i];
+	ck_assert_int_eq(config_load(NULL, false, &config, &text), 0);
+	ck_assert_int_eq(config_add_port(config, "/dev/first", &text), 0);
+	int r = config_add_port(config, a->argument, &text);
+	if (a->name) {
+		ck_assert_msg(r == 0, "%s", text);
+		ck_assert_uint_eq(config->device_count, 2);
+		ck_assert_str_eq(config->devices[1].name, a->name);
+		ck_assert_int_eq(strncmp(a->argument, config->devices[1].tty, strlen(config->devices[1].tty)), 0);
+		ck_assert_uint_eq(config->devices[1].baud, a->baud);
+	} else {
+		ck_assert_int_eq(r, -EINVAL);
+		ck_assert_uint_eq(config->device_count, 1);
+		ck_assert_msg(strstr(text, a->text), "%s", text);
+		ck_assert_ptr_nonnull(strstr(text, a->argument));
+	}
+	release();
+}
+END_TEST
+
+/* Identifier as in usb_port_identifier: what clients of before know (peers' semantics). */
+static const struct match {
+	const char *pattern, *subject;
+	bool matches;
+} matches[] = {
+	{ "2FE3:00AB:0", "2fe3:00ab:0", true },
+	{ "00ab", "2fe3:00ab:0", false },
+	{ "2fe3:00ab:1", "2fe3:00ab:10", true },
+	{ "2fe3:00ab:0a", "2fe3:00ab:10", false },
+	{ "2fe3:00ab", "2fe3:00ab:4", true },
+	{ "(?-i)2FE3", "2fe3:00ab:0", false },
+	{ "6001|0403:6001", "0403:6001:0", true },
+	{ "^2fe3", "2fe3:00ab", true },
+	{ "\\d{4}:", "0403:6001", true },
+	{ "2fe3:00ab:1$", "2fe3:00ab:10", false },
+	{ "(a*)*(a*)*(a*)*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false }, /* the match limit ends it */
+};
+
+START_TEST(one_match)
+{
+	char reason[128];
+	struct regex *r;
+	ck_assert_int_eq(regex_compile(matches[_i].pattern, &r, reason, sizeof(reason)), 0);
+	ck_assert_int_eq(regex_matches(r, matches[_i].subject), matches[_i].matches);
+	regex_free(r);
+}
+END_TEST
+
+START_TEST(regex_limits)
+{
+	char reason[128], pattern[LIMIT_REGEX_BYTES + 2];
+	struct regex *r;
+	memset(pattern, 'a', sizeof(pattern));
+	pattern[LIMIT_REGEX_BYTES] = 0;
+	ck_assert_int_eq(regex_compile(pattern, &r, reason, sizeof(reason)), 0);
+	regex_free(r);
+	pattern[LIMIT_REGEX_BYTES] = 'a';
+	pattern[LIMIT_REGEX_BYTES + 1] = 0;
+	ck_assert_int_eq(regex_compile(pattern, &r, reason, sizeof(reason)), -EINVAL);
+	ck_assert_int_eq(regex_compile("", &r, reason, sizeof(reason)), -EINVAL);
+	ck_assert_int_eq(regex_compile("\\\\K", &r, reason, sizeof(reason)), 0); /* a backslash and a K */
+	regex_free(r);
+}
+END_TEST
+
+static const char *section_of(const char *serial, const char *path, unsigned int product_id, int interface)
+{
+	const struct usb_port port = {
+		.serial = (char *)serial,
+		.path = (char *)path,
+		.vendor_id = 0x2fe3,
+		.product_id = product_id,
+		.interface = interface,
+	};
+	const struct config_device *d = config_find(config, &port);
+	return d ? d->name : "-";
+}
+
+START_TEST(sections_are_found)
+{
+	static const char content[] =
+		"[device all]\nmatch = 2fe3:0100\n"
+		"[device second]\nmatch = 2fe3:.*:2\n"
+		"[device pinned]\nserial = ABC\n"
+		"[device hub]\npath = pci-1\nmatch = 2fe3:0100:0\n";
+	ck_assert_msg(load(content, sizeof(content) - 1) == 0, "%s", text);
+	ck_assert_int_eq(config_add_port(config, "/dev/ttyS0", &text), 0);
+	ck_assert_str_eq(section_of("X", "p", 0x100, 0), "all");
+	ck_assert_str_eq(section_of("X", "p", 0x100, 2), "all"); /* the first in the file */
+	ck_assert_str_eq(section_of("X", "p", 0x200, 2), "second");
+	ck_assert_str_eq(section_of("ABC", "p", 0x100, 0), "pinned"); /* a pinned board before a class */
+	ck_assert_str_eq(section_of("abc", "p", 0x300, 0), "-"); /* exact */
+	ck_assert_str_eq(section_of(NULL, "pci-1", 0x100, 0), "hub");
+	ck_assert_str_eq(section_of(NULL, "pci-1", 0x100, 1), "all"); /* all keys of a section hold */
+	ck_assert_str_eq(section_of(NULL, NULL, 0x300, -1), "-");
+	release();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *tcase = tcase_create("config");
+	tcase_add_test(tcase, defaults);
+	tcase_add_test(tcase, every_key);
+	tcase_add_loop_test(tcase, one_complaint, 0, (int)ARRAY_SIZE(complaints));
+	tcase_add_test(tcase, files);
+	tcase_add_loop_test(tcase, one_port, 0, (int)ARRAY_SIZE(port_arguments));
+	tcase_add_loop_test(tcase, one_match, 0, (int)ARRAY_SIZE(matches));
+	tcase_add_test(tcase, regex_limits);
+	tcase_add_test(tcase, sections_are_found);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
