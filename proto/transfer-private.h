@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Inside of a transfer: shared by the transfer-*.c files only.
+ *
+ * transfer.c holds the flights and dispatches outcomes; transfer-image.c and transfer-file.c know what an offset means;
+ * transfer-window.c adapts window and chunk size; transfer-encode.c knows the bytes. */
+
+#include "proto/transfer.h"
+
+#define SHA_SIZE 32
+
+enum phase {
+	PHASE_CLOSE,  /* files: close before the first chunk */
+	PHASE_FIRST,  /* the first chunk, alone */
+	PHASE_MOVE,   /* the rest, predicted */
+	PHASE_FINISH, /* files: close after an empty upload */
+};
+
+struct flight {
+	struct transfer_chunk chunk;
+	uint64_t end; /* where the next one begins */
+	uint64_t before; /* how far had been sent when it went out */
+	bool stale;
+};
+
+struct transfer {
+	struct transfer_config config; /* name, sha and data as below */
+	char *name;
+	uint8_t sha[SHA_SIZE];
+
+	enum transfer_state state;
+	int error; /* 0 with status.failed: the board's */
+	struct smp_status status;
+	char text[192];
+
+	enum phase phase;
+	uint64_t acknowledged, next;
+	uint64_t sent; /* highest end of a chunk since the start or restart */
+	uint32_t token;
+	uint32_t final_token;                       /* when the last byte was first sent; 0: not yet */
+	struct flight flights[TRANSFER_WINDOW_MAX]; /* oldest first */
+	unsigned int flight_count;
+
+	/* counted until there is progress */
+	unsigned int stalls, lost_in_a_row, busy;
+	unsigned int restarts, losses;
+	bool unverified, matched;
+
+	/* adaptation, see transfer-window.c */
+	unsigned int window, loss_streak, credit, patience;
+	bool grown; /* the last change was a growth */
+	size_t message, message_before;
+	/* the least for a first chunk, which holds an image header, and for one with a fair share of data */
+	size_t message_first, message_more;
+
+	/* downloads */
+	uint8_t *data;
+	uint64_t total, step;
+	bool total_known;
+};
+
+/* transfer.c */
+_printf_(3, 4) void transfer_fail(struct transfer *t, int error, const char *format, ...);
+void transfer_finish(struct transfer *t);
+/* Everything in flight becomes stale; goes on at an offset. */
+void transfer_go_back(struct transfer *t, uint64_t offset);
+/* The board confirmed an offset beyond what was acknowledged. Whether it did so in order is transfer_window_grow's
+ * matter. */
+void transfer_advance(struct transfer *t, uint64_t offset);
+/* From the start again (or, step back, from an earlier offset); counted. what: "the board ..." */
+void transfer_restart(struct transfer *t, enum phase phase, uint64_t offset, const char *what);
+/* A reply that brought no progress. */
+void transfer_stall(struct transfer *t);
+
+/* transfer-image.c, transfer-file.c: a reply of a flight that is not stale. lost: older flights were never answered. */
+void transfer_image_reply(struct transfer *t, const struct flight *f, const struct value *payload);
+void transfer_upload_reply(struct transfer *t, const struct flight *f, const struct value *payload);
+void transfer_download_reply(struct transfer *t, const struct flight *f, const struct value *payload);
+void transfer_close_reply(struct transfer *t);
+/* err 8/11: true when it was understood. */
+bool transfer_upload_refused(struct transfer *t, const struct flight *f, const struct value *payload);
+
+/* transfer-window.c */
+void transfer_window_start(struct transfer *t);
+void transfer_window_grow(struct transfer *t);
+void transfer_window_loss(struct transfer *t);
+void transfer_window_busy(struct transfer *t);
+
+/* transfer-encode.c. message: largest size of the message, 0: config's */
+size_t transfer_chunk_fit(const struct transfer_config *config, bool first, uint64_t offset, size_t message);
+/* Size of the message that carries a chunk of this length. */
+size_t transfer_chunk_size(const struct transfer_config *config, bool first, uint64_t offset, uint64_t length);
