@@ -93,9 +93,23 @@ void device_cancel(struct device *d, struct request *request);
 
 /* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. */
 void device_expect_reboot(struct device *d, bool recovery_wanted);
+/* The next boot exchanges images of this many bytes (0: no more): the quiet time grows accordingly, because a byte that
+ * reaches MCUboot meanwhile keeps it in its bootloader, and the reset out of there undoes a test. Before expect_reboot. */
+void device_expect_swap(struct device *d, uint64_t bytes);
+
+/* What a transfer may use: the largest message, and how many requests may be in flight at most and to begin with. */
+struct device_limits {
+	size_t message_max;
+	unsigned int window_max, window_start;
+};
+void device_limits(const struct device *d, struct device_limits *ret);
+/* Requests in flight from now on. */
+void device_set_window(struct device *d, unsigned int window);
 
 /* Image state as decoded from any reply of 1/0; keeps the copy that List shows. 0, -EBADMSG. */
 int device_learn_images(struct device *d, const struct value *reply);
+/* Parameters as in a reply of 0/6: the session and device_limits go by them. */
+void device_learn_parameters(struct device *d, const struct value *reply);
 int image_slots_decode(const struct value *reply, struct image_slot *slots, size_t max, size_t *ret_count);
 
 /* One job at a time. 0, -EBUSY. finished by device_job_ended from the job's owner. */

@@ -218,6 +218,15 @@ void job_cancel(struct job *job)
 	}
 }
 
+void job_abort(struct job *job, int error)
+{
+	if (!job_running(job) || job->settling)
+		return;
+	job_ref(job);
+	finish(job, error);
+	job_unref(job);
+}
+
 void job_set_deadline(struct job *job, unsigned int ms)
 {
 	job->owner->arm(job, ms);

@@ -83,6 +83,8 @@ void job_complete(struct job *job, int result); /* the step's operation ended */
 void job_expired(struct job *job);		/* its deadline passed */
 void job_unplugged(struct job *job);
 void job_cancel(struct job *job); /* at the next safe point: at once when the step waits and is not committed */
+/* Ends it here and now, whatever it does; for a daemon that ends. The failure should be set before. */
+void job_abort(struct job *job, int error);
 /* Replaces the deadline of the step that is waiting or in begin(); 0: none. */
 void job_set_deadline(struct job *job, unsigned int ms);
 void job_set_progress(struct job *job, uint64_t done_bytes, uint64_t total_bytes);

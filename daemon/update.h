@@ -28,4 +28,16 @@ struct update_options {
 int update_start(struct device *device, struct blob *blob, const struct update_options *options, struct job **ret,
 		const char **ret_text);
 
+struct record;
+struct registry;
+/* Goes on with a job that an earlier daemon left, once its board is there: from the board's own list of images; after the
+ * reset with looking at what it booted. Unless it was detached or past the reset: then it is listed as cancelled. */
+int update_resume(struct registry *registry, const char *id, const struct record *record, struct blob *blob);
+/* Gives a resumed job its board. */
+void update_adopt(struct job *job, struct device *device);
+/* The daemon ends: so does the job, and its record stays. */
+void update_abandon(struct job *job);
+/* What the state directory keeps of it: 0, -ENOENT (the job is none of these), -errno. */
+int update_remember(const struct job *job, struct record *record);
+
 extern const struct job_step update_steps[], upload_steps[];

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Boots: when nothing may be sent, and what to do about a board that stayed in its bootloader all the same.
+ *
+ * MCUboot may wait for a request after a reset (500 ms by default, 5 s on some boards) and stays when one comes; bytes that
+ * arrive while it exchanges images count, too. Once it stays, the way out is a reset, and that undoes an image under test. So:
+ * quiet first, for as long as the boot is thought to take, or until the application says on the console that it is up. */
+
+#include <string.h>
+
+#include "daemon/device-private.h"
+#include "daemon/log.h"
+#include "daemon/registry.h"
+
+#define BANNER_GRACE_MS 100	  /* old MCUboots print Zephyr's banner before their own */
+#define QUIET_AFTER_RECOVERY_MS 6000 /* the second time: windows of 5 s exist */
+#define QUIET_MAX_MS 60000
+#define QUIET_BANNER_MS 10000	  /* boards whose boot is seen on the console: no hurry without it */
+#define SWAP_MS_PER_KB 20	  /* about the slowest internal flash (SMP §9) */
+#define SWAP_BANNER_MS_PER_KB 100
+#define PROBE_PAUSE_FIRST_MS 2000
+#define PROBE_PAUSE_MAX_MS 60000
+#define PROBE_PAUSE_EXPECTING_MS 2000
+
+static unsigned int most(unsigned int a, unsigned int b)
+{
+	return a > b ? a : b;
+}
+
+unsigned int device_quiet_ms(const struct device *d)
+{
+	return d->private->expecting ? most(d->config->quiet_ms, d->private->learnt.quiet_ms) : d->config->quiet_ms;
+}
+
+/* After a reset or a bootloader's banner. */
+static unsigned int boot_ms(const struct device *d)
+{
+	const struct device_private *p = d->private;
+	uint64_t kb = p->swap_bytes / 1024;
+	unsigned int quiet = most(d->config->quiet_ms, p->learnt.quiet_ms);
+
+	/* Nothing to spoil, and no banner of an application to wait for. */
+	if (d->recovery_wanted)
+		return d->config->quiet_ms;
+	uint64_t ms = quiet + kb * SWAP_MS_PER_KB;
+	if (p->learnt.banner && quiet > 0)
+		ms = most(quiet, QUIET_BANNER_MS) + kb * SWAP_BANNER_MS_PER_KB;
+	return ms > QUIET_MAX_MS ? QUIET_MAX_MS : (unsigned int)ms;
+}
+
+void device_quiet(struct device *d, unsigned int ms)
+{
+	device_probe_cancel(d);
+	session_hold(d->session);
+	device_set_state(d, DEVICE_QUIET, NULL);
+	device_arm(d, ms ? ms : 1);
+}
+
+void device_boot_cancel(struct device *d)
+{
+	struct device_private *p = d->private;
+	if (p->resetting)
+		session_cancel(d->session, &p->reset);
+	p->resetting = false;
+}
+
+static bool is_open(const struct device *d)
+{
+	return d->state >= DEVICE_QUIET && d->state <= DEVICE_UNRESPONSIVE;
+}
+
+/* --- what the console tells ------------------------------------------------------------------------------------------- */
+
+static void zephyr_boots(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	if (!p->learnt.banner) {
+		p->learnt.banner = true;
+		device_learned(d);
+	}
+	device_quiet(d, BANNER_GRACE_MS);
+}
+
+void device_boot_mark(struct device *d, enum console_mark mark)
+{
+	if (mark == CONSOLE_FATAL) {
+		log_warning(d->id, "console", "the board reports a fatal error");
+		return;
+	}
+	if (!is_open(d))
+		return;
+	log_info(d->id, "device", "%s", mark == CONSOLE_ZEPHYR_BOOT ? "boots" : "its bootloader starts");
+	d->boots++;
+	device_boot_cancel(d);
+	device_forget(d);
+	if (mark == CONSOLE_ZEPHYR_BOOT)
+		zephyr_boots(d);
+	else
+		device_quiet(d, boot_ms(d));
+}
+
+/* A board that was silent prints something: it may be up, or on its way. */
+void device_text(struct device *d)
+{
+	struct device_private *p = d->private;
+	uint64_t now = uv_now(p->loop);
+
+	if (d->state != DEVICE_UNRESPONSIVE || !device_sends(d))
+		return;
+	if (now < p->probed_ms + most(p->text_pause_ms, PROBE_PAUSE_FIRST_MS))
+		return;
+	/* A console that never stops must not have it probed for ever. */
+	p->text_pause_ms = p->text_pause_ms ? p->text_pause_ms * 2 : PROBE_PAUSE_FIRST_MS;
+	if (p->text_pause_ms > PROBE_PAUSE_MAX_MS)
+		p->text_pause_ms = PROBE_PAUSE_MAX_MS;
+	device_quiet(d, device_quiet_ms(d));
+}
+
+/* --- resets ----------------------------------------------------------------------------------------------------------- */
+
+void device_expect_swap(struct device *d, uint64_t bytes)
+{
+	d->private->swap_bytes = bytes;
+}
+
+void device_expect_reboot(struct device *d, bool recovery_wanted)
+{
+	d->recovery_wanted = recovery_wanted;
+	d->private->recovery_reset = false;
+	d->private->expecting = true;
+	if (!is_open(d))
+		return;
+	device_boot_cancel(d);
+	device_forget(d);
+	device_quiet(d, boot_ms(d));
+}
+
+static void reset_sent(struct request *request, const struct answer *answer)
+{
+	struct device *d = request->user;
+	struct device_private *p = d->private;
+
+	p->resetting = false;
+	if (answer->error == -ENODEV)
+		return;
+	p->expecting = true;
+	device_forget(d);
+	device_quiet(d, most(boot_ms(d), QUIET_AFTER_RECOVERY_MS));
+}
+
+/* Once, until the application has been seen or the board was plugged again: a board without an application must not be
+ * reset for ever. */
+void device_found_recovery(struct device *d)
+{
+	struct device_private *p = d->private;
+	struct writer w = {0};
+
+	if (d->recovery_wanted || p->recovery_reset) {
+		device_found(d, DEVICE_RECOVERY);
+		return;
+	}
+	log_info(d->id, "device", "is in its bootloader though nobody asked for that: it is reset once");
+	p->recovery_reset = true;
+	if (p->learnt.quiet_ms < QUIET_AFTER_RECOVERY_MS && p->expecting) {
+		p->learnt.quiet_ms = QUIET_AFTER_RECOVERY_MS;
+		device_learned(d);
+	}
+	request_release(&p->reset);
+	writer_map(&w, 0);
+	p->reset = (struct request){
+		.class = REQUEST_WRITE,
+		.op = SMP_WRITE,
+		.group = SMP_OS,
+		.id = 5,
+		.repeat = REPEAT_NEVER,
+		.any_state = true,
+		.done = reset_sent,
+		.user = d,
+	};
+	if (writer_finish(&w, &p->reset.payload, &p->reset.payload_size) < 0 || session_submit(d->session, &p->reset) < 0) {
+		device_found(d, DEVICE_RECOVERY);
+		return;
+	}
+	p->resetting = true;
+}
+
+/* --- the end of a probe ----------------------------------------------------------------------------------------------- */
+
+static void found_silent(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	/* A board of which a reset was asked and that does not answer now is away: it did reset. */
+	if (p->expecting)
+		d->boots++;
+	if (device_next_candidate(d))
+		return;
+	p->probe_pause_ms = p->probe_pause_ms ? p->probe_pause_ms * 2 : PROBE_PAUSE_FIRST_MS;
+	if (p->probe_pause_ms > PROBE_PAUSE_MAX_MS)
+		p->probe_pause_ms = PROBE_PAUSE_MAX_MS;
+	session_release(d->session);
+	device_set_state(d, DEVICE_UNRESPONSIVE, "nothing answers SMP on %s", d->tty);
+	device_arm(d, p->back && p->expecting ? PROBE_PAUSE_EXPECTING_MS : p->probe_pause_ms);
+}
+
+void device_probed(struct device *d, bool alive, bool recovery)
+{
+	d->private->probed_ms = uv_now(d->private->loop);
+	if (!alive)
+		found_silent(d);
+	else if (recovery)
+		device_found_recovery(d);
+	else
+		device_found(d, DEVICE_READY);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A board's tty: opened, lost, awaited. */
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/device-private.h"
+#include "daemon/log.h"
+#include "daemon/registry.h"
+
+#define PAUSE_FIRST_MS 500
+#define PAUSE_MAX_MS 10000
+
+/* --- a tty that is not there yet -------------------------------------------------------------------------------------- */
+
+static void on_watch(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+	struct device *d = watch->data;
+	_cleanup_free_ char *copy = d->tty ? strdup(d->tty) : NULL;
+
+	(void)events;
+	if (d->private->closing || !copy || d->state != DEVICE_ABSENT)
+		return;
+	if (status >= 0 && name && strcmp(name, basename(copy)) != 0)
+		return;
+	if (access(d->tty, F_OK) == 0)
+		device_open(d);
+}
+
+/* Where the kernel tells of it, by event; the timer looks seldom, for directories that do not exist yet either. */
+static void await_tty(struct device *d)
+{
+	struct device_private *p = d->private;
+	_cleanup_free_ char *copy = strdup(d->tty);
+
+	if (!p->watching && copy && uv_fs_event_start(&p->watch, on_watch, dirname(copy), 0) == 0)
+		p->watching = true;
+}
+
+void device_stop_watching(struct device *d)
+{
+	if (d->private->watching)
+		uv_fs_event_stop(&d->private->watch);
+	d->private->watching = false;
+}
+
+static void retry(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	p->open_pause_ms = !p->open_pause_ms		       ? PAUSE_FIRST_MS
+		: p->open_pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS
+							       : p->open_pause_ms * 2;
+	device_arm(d, p->open_pause_ms);
+}
+
+/* --- the port's callbacks --------------------------------------------------------------------------------------------- */
+
+static void opened(void *user)
+{
+	struct device *d = user;
+	struct device_private *p = d->private;
+
+	p->open_pause_ms = p->probe_pause_ms = 0;
+	p->recovery_reset = p->asked_version_1 = false;
+	d->boots++;
+	log_info(d->id, "port", "%s is open", d->tty);
+	device_stop_watching(d);
+	session_attach(d->session, d->port);
+	device_quiet(d, device_quiet_ms(d));
+}
+
+static void lost(struct device *d, const char *reason)
+{
+	bool was_open = d->state >= DEVICE_QUIET && d->state <= DEVICE_UNRESPONSIVE;
+
+	device_close_port(d, reason);
+	if (d->private->manual && access(d->tty, F_OK) != 0) {
+		device_set_state(d, DEVICE_ABSENT, "%s is not there", d->tty);
+		await_tty(d);
+		/* It may have come between the look and the watch. */
+		if (access(d->tty, F_OK) == 0) {
+			device_open(d);
+			return;
+		}
+	} else {
+		device_set_state(d, was_open ? DEVICE_ABSENT : DEVICE_UNAVAILABLE, "%s", reason);
+	}
+	retry(d);
+}
+
+static void failed(void *user, enum port_failure why, const char *reason)
+{
+	struct device *d = user;
+
+	log_info(d->id, "port", "%s", reason);
+	if (why == PORT_GONE || why == PORT_MISSING) {
+		lost(d, reason);
+		return;
+	}
+	device_close_port(d, reason);
+	device_set_state(d, DEVICE_UNAVAILABLE, "%s", reason);
+	retry(d);
+}
+
+static void received(void *user, const uint8_t *data, size_t size)
+{
+	struct device *d = user;
+	session_received(d->session, data, size);
+}
+
+static const struct port_callbacks port_callbacks = {.opened = opened, .failed = failed, .received = received};
+
+/* --- open and close --------------------------------------------------------------------------------------------------- */
+
+void device_open(struct device *d)
+{
+	const struct config_device *c = d->config;
+	const struct port_settings settings = {.baud = c->baud, .rtscts = c->rtscts, .dtr = c->dtr, .rts = c->rts};
+
+	device_close_port(d, "the tty is opened again");
+	int r = port_new(d->private->loop, d->tty, &settings, &port_callbacks, d, &d->port);
+	if (r < 0) {
+		device_set_state(d, DEVICE_UNAVAILABLE, "%s cannot be opened: %s", d->tty, strerror(-r));
+		retry(d);
+		return;
+	}
+	/* A link that comes and goes is not a change worth telling each time it is tried. */
+	if (d->state != DEVICE_UNAVAILABLE)
+		device_set_state(d, DEVICE_OPENING, NULL);
+	session_hold(d->session);
+	device_arm(d, 0);
+	port_open(d->port);
+}
+
+void device_close_port(struct device *d, const char *reason)
+{
+	struct port *port = TAKE_PTR(d->port);
+
+	device_probe_cancel(d);
+	device_boot_cancel(d);
+	device_arm(d, 0);
+	if (!port)
+		return;
+	/* The job first: it tells a board that may be away from one that went. */
+	if (d->job)
+		job_unplugged(d->job);
+	session_hold(d->session);
+	session_detach(d->session, reason);
+	device_forget(d);
+	port_close(port);
+}
+
+void device_port_timeout(struct device *d)
+{
+	if (!device_is_plugged(d))
+		return;
+	if (d->private->manual && access(d->tty, F_OK) != 0) {
+		await_tty(d);
+		retry(d);
+		return;
+	}
+	device_open(d);
+}
+
+/* --- which port ------------------------------------------------------------------------------------------------------- */
+
+static void candidate_release(struct device_candidate *c)
+{
+	free(c->node);
+	free(c->syspath);
+	free(c->path);
+	*c = (struct device_candidate){0};
+}
+
+void device_release_candidates(struct device *d)
+{
+	struct device_private *p = d->private;
+	for (size_t i = 0; i < p->candidate_count; i++)
+		candidate_release(&p->candidates[i]);
+	p->candidate_count = p->candidate = 0;
+}
+
+bool device_is_plugged(const struct device *d)
+{
+	return d->private->manual || d->private->candidate_count > 0;
+}
+
+static void replace(char **to, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+	free(*to);
+	*to = copy;
+}
+
+static void use_candidate(struct device *d, size_t index)
+{
+	struct device_private *p = d->private;
+	const struct device_candidate *c = &p->candidates[index];
+
+	p->candidate = index;
+	replace(&d->tty, c->node);
+	replace(&d->syspath, c->syspath);
+	replace(&d->path, c->path);
+	d->vendor_id = c->vendor_id;
+	d->product_id = c->product_id;
+	d->interface = c->interface;
+	d->config = c->config;
+}
+
+bool device_next_candidate(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	if (p->candidate_count < 2)
+		return false;
+	size_t next = (p->candidate + 1) % p->candidate_count;
+	log_info(d->id, "port", "%s does not answer: trying %s", d->tty, p->candidates[next].node);
+	device_close_port(d, "another port of the board is tried");
+	use_candidate(d, next);
+	device_open(d);
+	return true;
+}
+
+int device_set_tty(struct device *d, const struct config_device *config)
+{
+	d->private->manual = true;
+	d->config = config;
+	replace(&d->tty, config->tty);
+	if (!d->tty)
+		return -ENOMEM;
+	int r = device_new_session(d);
+	if (r < 0)
+		return r;
+	device_open(d);
+	return 0;
+}
+
+static bool add_candidate(struct device_private *p, const struct usb_port *port, const struct config_device *config)
+{
+	struct device_candidate c = {
+		.node = strdup(port->node),
+		.syspath = strdup(port->syspath),
+		.path = port->path ? strdup(port->path) : NULL,
+		.vendor_id = port->vendor_id,
+		.product_id = port->product_id,
+		.interface = port->interface,
+		.config = config,
+	};
+
+	if (!c.node || !c.syspath || p->candidate_count == DEVICE_CANDIDATES_MAX) {
+		candidate_release(&c);
+		return false;
+	}
+	p->candidates[p->candidate_count++] = c;
+	return true;
+}
+
+void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config)
+{
+	struct device_private *p = d->private;
+	bool first = p->candidate_count == 0;
+	const struct config_device *before = d->config;
+
+	if (!add_candidate(p, port, config))
+		return;
+	replace(&d->serial, port->serial);
+	replace(&d->manufacturer, port->manufacturer);
+	replace(&d->product, port->product);
+	if (!first) {
+		log_info(d->id, "usb", "%s is another port of this board", port->node);
+		return;
+	}
+	use_candidate(d, 0);
+	log_info(d->id, "usb", "plugged in: %s, %04x:%04x", d->tty, d->vendor_id, d->product_id);
+	if (!config) {
+		char identifier[32];
+		usb_port_identifier(port, identifier, sizeof(identifier));
+		device_set_state(d, DEVICE_UNAVAILABLE,
+				"no section of the configuration manages it; [device NAME] with match = %s would", identifier);
+		return;
+	}
+	if (config != before && device_new_session(d) < 0) {
+		device_set_state(d, DEVICE_UNAVAILABLE, "out of memory");
+		return;
+	}
+	device_open(d);
+}
+
+void device_unplugged(struct device *d, const char *syspath)
+{
+	struct device_private *p = d->private;
+	size_t i = 0;
+
+	while (i < p->candidate_count && strcmp(p->candidates[i].syspath, syspath) != 0)
+		i++;
+	if (i == p->candidate_count)
+		return;
+	bool used = i == p->candidate;
+	candidate_release(&p->candidates[i]);
+	p->candidates[i] = p->candidates[--p->candidate_count];
+	if (!used && p->candidate == p->candidate_count)
+		p->candidate = i;
+	if (!used)
+		return;
+	device_close_port(d, "the board was unplugged");
+	device_set_state(d, DEVICE_ABSENT, "unplugged");
+	if (p->candidate_count > 0) {
+		use_candidate(d, 0);
+		device_open(d);
+	}
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Inside a device, and what the registry needs of it.
+ *
+ *     device         the object: identity, state, requests, its job
+ *     device-port    opening, losing and awaiting its tty
+ *     device-boot    the quiet times and the reset out of an unasked recovery
+ *     device-probe   who answers: parameters, bootloader, groups, images; application or recovery
+ *     device-info    what boards say of themselves, decoded
+ *
+ * One timer serves the state machine, because in every state at most one thing is waited for. */
+
+#include "daemon/device.h"
+
+#define DEVICE_CANDIDATES_MAX 8
+
+/* A port that the board was found with. A composite device has several; one carries the session. */
+struct device_candidate {
+	char *node, *syspath, *path;
+	unsigned int vendor_id, product_id;
+	int interface;
+	const struct config_device *config;
+};
+
+enum probe_step {
+	PROBE_PARAMETERS,
+	PROBE_IMAGES,
+	PROBE_VERSION_1,	/* parameters, as SMP version 1 */
+	PROBE_PARAMETERS_AGAIN, /* the first request may have met the end of a half line */
+	PROBE_BOOTLOADER,
+	PROBE_MODE,
+	PROBE_GROUPS,
+	PROBE_CONSOLE_ECHO, /* what only MCUboot's recovery has */
+	PROBE_PACING,
+	PROBE_END,
+};
+
+struct probe {
+	struct request request;
+	bool pending;
+	enum probe_step step;
+	bool alive;	/* something answered */
+	unsigned int silent; /* requests in a row that nothing answered */
+	bool no_parameters, no_bootloader, no_groups, no_images; /* said so: rc 8 */
+	bool split_status, recovery;
+};
+
+/* What experience taught about a board; kept in the state directory. */
+struct device_learnt {
+	int line_delay; /* ms; -1: not known yet */
+	unsigned int quiet_ms; /* 0: the configured one does */
+	bool banner;	       /* its console is on this port: a boot is seen */
+};
+
+struct device_private {
+	uv_loop_t *loop;
+	uv_timer_t timer;	/* of the state */
+	uv_timer_t watchdog;	/* requests that nobody answers any more */
+	uv_fs_event_t watch;	/* the directory of a tty that is not there */
+	unsigned int handles;
+	bool watching, watch_closing, closing;
+	void (*closed)(void *user);
+	void *closed_user;
+
+	bool announced; /* observers have been told that it is there */
+	bool manual; /* a tty of the configuration, not USB */
+	struct device_candidate candidates[DEVICE_CANDIDATES_MAX];
+	size_t candidate_count, candidate;
+
+	unsigned int open_pause_ms, probe_pause_ms, text_pause_ms;
+	uint64_t probed_ms; /* end of the last probe */
+	uint64_t timeouts_seen, answers_seen;
+
+	struct probe probe;
+	struct request reset; /* out of recovery */
+	bool resetting;
+	bool recovery_reset; /* done since the application was last seen */
+	bool asked_version_1;
+	bool expecting;	 /* a reset of ours is under way */
+	uint64_t swap_bytes;
+	struct device_learnt learnt;
+
+	void (*back)(void *user);
+	void *back_user;
+};
+
+/* For the registry. learnt may be NULL. The device starts absent. */
+int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const struct device_learnt *learnt,
+		struct device **ret);
+/* A tty of the configuration: opened when it is there, whenever that is. */
+int device_set_tty(struct device *d, const struct config_device *config);
+/* A USB port of this board came or went. */
+void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config);
+void device_unplugged(struct device *d, const char *syspath);
+bool device_is_plugged(const struct device *d);
+/* Ends everything; closed() when the device's handles are closed and it is freed. A job must have ended before. */
+void device_close(struct device *d, void (*closed)(void *user), void *user);
+
+/* device.c */
+void device_set_state(struct device *d, enum device_state state, const char *format, ...) _printf_(3, 4);
+void device_arm(struct device *d, unsigned int ms); /* the state's timer: device_timeout; 0 stops it */
+void device_forget(struct device *d);		    /* what probing found */
+void device_found(struct device *d, enum device_state state); /* ready or recovery: lets requests go, tells who waits */
+void device_learned(struct device *d);			      /* something for the state directory */
+int device_new_session(struct device *d);		      /* by the section; ends the one of before */
+bool device_sends(const struct device *d);		      /* its section lets it be probed */
+
+/* device-port.c */
+void device_open(struct device *d);
+void device_port_timeout(struct device *d);
+void device_close_port(struct device *d, const char *reason); /* also ends what is in flight */
+void device_release_candidates(struct device *d);
+void device_stop_watching(struct device *d);
+bool device_next_candidate(struct device *d); /* tries another port of the board that does not answer; false: has one only */
+
+/* device-boot.c */
+unsigned int device_quiet_ms(const struct device *d); /* after an attach */
+void device_quiet(struct device *d, unsigned int ms);
+void device_boot_mark(struct device *d, enum console_mark mark);
+void device_text(struct device *d);
+void device_found_recovery(struct device *d);
+void device_boot_cancel(struct device *d);
+
+/* device-probe.c: ends in device_probed */
+void device_probe(struct device *d);
+void device_probe_cancel(struct device *d);
+/* device-boot.c */
+void device_probed(struct device *d, bool alive, bool recovery);

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/device.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/device-private.h"
+#include "daemon/log.h"
+#include "daemon/registry-private.h"
+
+#define WATCHDOG_MS 5000
+#define WINDOW_MAX 4 /* found by itself; a configured window may be larger */
+#define BUFFER_APPLICATION 384 /* Zephyr's and MCUboot's defaults for boards that do not tell (SMP §6.1) */
+#define BUFFER_RECOVERY 512
+#define BUFFER_MIN 64
+#define BUFFER_MAX 65535
+
+static const char *const state_names[] = {
+#define X(name, text) text,
+	DEVICE_STATES(X)
+#undef X
+};
+
+const char *device_state_name(const struct device *d)
+{
+	if (d->job && (d->state == DEVICE_READY || d->state == DEVICE_RECOVERY))
+		return "busy";
+	return state_names[d->state];
+}
+
+/* --- state ------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t wall_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+void device_set_state(struct device *d, enum device_state state, const char *format, ...)
+{
+	_cleanup_free_ char *reason = NULL;
+	va_list args;
+
+	if (format) {
+		va_start(args, format);
+		if (vasprintf(&reason, format, args) < 0)
+			reason = NULL;
+		va_end(args);
+	}
+	if (state == d->state && (reason == d->reason || (reason && d->reason && strcmp(reason, d->reason) == 0)))
+		return;
+	if (state != d->state) {
+		d->since_us = wall_us();
+		log_info(d->id, "device", "%s%s%s", state_names[state], reason ? ": " : "", reason ? reason : "");
+	}
+	d->state = state;
+	free(d->reason);
+	d->reason = TAKE_PTR(reason);
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct device *d = timer->data;
+
+	switch (d->state) {
+	case DEVICE_QUIET:
+	case DEVICE_UNRESPONSIVE:
+		device_probe(d);
+		break;
+	case DEVICE_ABSENT:
+	case DEVICE_OPENING:
+	case DEVICE_UNAVAILABLE:
+		device_port_timeout(d);
+		break;
+	default:
+		break;
+	}
+}
+
+void device_arm(struct device *d, unsigned int ms)
+{
+	uv_timer_stop(&d->private->timer);
+	if (ms == 0 || d->private->closing)
+		return;
+	/* The loop's idea of now is old after a long callback; a quiet time must not be cut short by that. */
+	uv_update_time(d->private->loop);
+	uv_timer_start(&d->private->timer, on_timer, ms, 0);
+}
+
+void device_forget(struct device *d)
+{
+	d->info = (struct device_info){0};
+}
+
+bool device_sends(const struct device *d)
+{
+	return d->config && d->config->probe == PROBE_SMP;
+}
+
+void device_learned(struct device *d)
+{
+	registry_device_save(d->registry, d, &d->private->learnt);
+}
+
+void device_found(struct device *d, enum device_state state)
+{
+	struct device_private *p = d->private;
+
+	p->expecting = false;
+	p->probe_pause_ms = p->text_pause_ms = 0;
+	if (state == DEVICE_READY) {
+		p->recovery_reset = false;
+		d->recovery_wanted = false;
+		p->swap_bytes = 0;
+	}
+	session_release(d->session);
+	device_set_state(d, state, state == DEVICE_RECOVERY ? "its bootloader answers: serial recovery" : NULL);
+	if (p->back)
+		p->back(p->back_user);
+}
+
+/* --- session ---------------------------------------------------------------------------------------------------------- */
+
+static void on_text(void *user, const uint8_t *data, size_t size)
+{
+	struct device *d = user;
+	console_feed(d->console, data, size, wall_us());
+	device_text(d);
+}
+
+static void on_learnt(void *user)
+{
+	struct device *d = user;
+	struct device_learnt *l = &d->private->learnt;
+	unsigned int delay = session_line_delay(d->session);
+
+	if (d->config->line_delay_ms < 0 && delay > 0 && l->line_delay != (int)delay) {
+		log_info(d->id, "session", "loses lines sent in a burst: %u ms between lines from now on", delay);
+		l->line_delay = (int)delay;
+		device_learned(d);
+	}
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+}
+
+static void on_frame(void *user, bool sent, const struct smp_header *header, size_t size)
+{
+	const struct device *d = user;
+	log_debug(d->id, "session", "%s op %u group %u command %u sequence %u, %zu bytes", sent ? "sent" : "received",
+			header->op, header->group, header->id, header->sequence, size);
+}
+
+static const struct session_callbacks session_callbacks = {.text = on_text, .learnt = on_learnt, .frame = on_frame};
+
+int device_new_session(struct device *d)
+{
+	const struct config_device *c = d->config;
+	const struct session_settings settings = {
+		.framing = c->raw ? SERIAL_RAW : SERIAL_CONSOLE,
+		.baud = c->baud,
+		.timeout_ms = c->timeout_ms,
+		.retries = c->retries,
+		.line_delay_ms = c->line_delay_ms,
+	};
+	struct session *session;
+
+	int r = session_new(d->private->loop, &settings, &session_callbacks, d, &session);
+	if (r < 0)
+		return r;
+	if (d->session)
+		session_close(d->session);
+	d->session = session;
+	session_hold(session);
+	session_set_job_active(session, d->job);
+	if (c->line_delay_ms < 0 && d->private->learnt.line_delay > 0)
+		session_set_line_delay(session, (unsigned int)d->private->learnt.line_delay);
+	return 0;
+}
+
+static enum serial_framing framing(const struct device *d)
+{
+	return d->config->raw ? SERIAL_RAW : SERIAL_CONSOLE;
+}
+
+static unsigned int buffer_size(const struct device *d)
+{
+	if (d->config->frame_size)
+		return d->config->frame_size;
+	if (d->info.has_parameters && d->info.buffer_size >= BUFFER_MIN)
+		return d->info.buffer_size;
+	return d->state == DEVICE_RECOVERY || d->private->probe.recovery ? BUFFER_RECOVERY : BUFFER_APPLICATION;
+}
+
+void device_learn_parameters(struct device *d, const struct value *reply)
+{
+	uint64_t size, count;
+
+	if (reply && value_to_uint(value_get(reply, "buf_size"), &size) && size <= BUFFER_MAX &&
+			value_to_uint(value_get(reply, "buf_count"), &count) && count <= 65535) {
+		d->info.has_parameters = true;
+		d->info.buffer_size = (unsigned int)size;
+		d->info.buffer_count = (unsigned int)count;
+	}
+	session_set_message_max(d->session, serial_message_max(framing(d), buffer_size(d)));
+}
+
+void device_limits(const struct device *d, struct device_limits *ret)
+{
+	unsigned int count = d->info.has_parameters ? d->info.buffer_count : 1, max = 1;
+
+	/* One of the buffers is for the reply (SMP §6.4). A board that needs pauses between lines has no room for more. */
+	if (d->config->window)
+		max = d->config->window;
+	else if (count > 2 && session_line_delay(d->session) == 0 && !d->config->raw)
+		max = count - 1 < WINDOW_MAX ? count - 1 : WINDOW_MAX;
+	ret->message_max = serial_message_max(framing(d), buffer_size(d));
+	ret->window_max = max;
+	ret->window_start = 1;
+}
+
+void device_set_window(struct device *d, unsigned int window)
+{
+	session_set_window(d->session, window);
+}
+
+/* --- requests --------------------------------------------------------------------------------------------------------- */
+
+/* A board that answered and then lets requests run out is asked who it is again, so that its state says so. */
+static void on_watchdog(uv_timer_t *timer)
+{
+	struct device *d = timer->data;
+	struct device_private *p = d->private;
+	struct session_counters c;
+
+	if (!d->session || d->state != DEVICE_READY || d->job)
+		return;
+	session_counters(d->session, &c);
+	bool dead = c.timeouts > p->timeouts_seen && c.answers == p->answers_seen;
+	p->timeouts_seen = c.timeouts;
+	p->answers_seen = c.answers;
+	if (!dead || !device_sends(d))
+		return;
+	session_hold(d->session);
+	device_probe(d);
+}
+
+static void watch_requests(struct device *d)
+{
+	struct device_private *p = d->private;
+	struct session_counters c;
+
+	if (uv_is_active((uv_handle_t *)&p->watchdog) || p->closing)
+		return;
+	session_counters(d->session, &c);
+	p->timeouts_seen = c.timeouts;
+	p->answers_seen = c.answers;
+	uv_timer_start(&p->watchdog, on_watchdog, WATCHDOG_MS, 0);
+}
+
+int device_submit(struct device *d, struct request *request)
+{
+	switch (d->state) {
+	case DEVICE_ABSENT:
+	case DEVICE_UNAVAILABLE:
+	case DEVICE_BROKEN:
+		return -ENODEV;
+	default:
+		break;
+	}
+	if (!d->session || d->config->probe == PROBE_NEVER)
+		return -ENODEV;
+	int r = session_submit(d->session, request);
+	if (r == 0 && d->state == DEVICE_READY)
+		watch_requests(d);
+	return r;
+}
+
+void device_cancel(struct device *d, struct request *request)
+{
+	if (d->session)
+		session_cancel(d->session, request);
+}
+
+int device_learn_images(struct device *d, const struct value *reply)
+{
+	struct image_slot slots[IMAGE_SLOTS_MAX] = {0};
+	size_t count;
+	int r = image_slots_decode(reply, slots, IMAGE_SLOTS_MAX, &count);
+
+	if (r < 0)
+		return r;
+	bool same = d->info.has_images && d->info.image_count == count;
+	for (size_t i = 0; same && i < count; i++) {
+		const struct image_slot *a = &d->info.images[i], *b = &slots[i];
+		same = a->image == b->image && a->slot == b->slot && strcmp(a->version, b->version) == 0 &&
+			a->hash_size == b->hash_size && memcmp(a->hash, b->hash, a->hash_size) == 0 &&
+			a->bootable == b->bootable && a->pending == b->pending && a->confirmed == b->confirmed &&
+			a->active == b->active && a->permanent == b->permanent;
+	}
+	if (same)
+		return 0;
+	d->info.has_images = true;
+	memcpy(d->info.images, slots, sizeof(slots));
+	d->info.image_count = count;
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+	return 0;
+}
+
+/* --- job -------------------------------------------------------------------------------------------------------------- */
+
+int device_job_begin(struct device *d, struct job *job)
+{
+	if (d->job)
+		return -EBUSY;
+	d->job = job_ref(job);
+	if (d->session)
+		session_set_job_active(d->session, true);
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+	return 0;
+}
+
+void device_job_ended(struct device *d)
+{
+	struct job *job = TAKE_PTR(d->job);
+
+	if (!job)
+		return;
+	if (d->session) {
+		session_set_window(d->session, 1);
+		session_set_job_active(d->session, false);
+	}
+	d->private->swap_bytes = 0;
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+	job_unref(job);
+}
+
+void device_await(struct device *d, void (*back)(void *user), void *user)
+{
+	d->private->back = back;
+	d->private->back_user = user;
+}
+
+void device_await_cancel(struct device *d)
+{
+	d->private->back = NULL;
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------- */
+
+static void on_mark(void *user, enum console_mark mark)
+{
+	device_boot_mark(user, mark);
+}
+
+static void device_free(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	request_release(&p->probe.request);
+	request_release(&p->reset);
+	device_release_candidates(d);
+	console_free(d->console);
+	free(p);
+	free(d->id);
+	free(d->reason);
+	free(d->tty);
+	free(d->path);
+	free(d->serial);
+	free(d->manufacturer);
+	free(d->product);
+	free(d->syspath);
+	free(d);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct device *d = handle->data;
+	struct device_private *p = d->private;
+	void (*closed)(void *user) = p->closed;
+	void *user = p->closed_user;
+
+	if (--p->handles > 0)
+		return;
+	device_free(d);
+	if (closed)
+		closed(user);
+}
+
+static void add_handle(struct device *d, uv_handle_t *handle)
+{
+	handle->data = d;
+	d->private->handles++;
+}
+
+int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const struct device_learnt *learnt,
+		struct device **ret)
+{
+	struct device *d = calloc(1, sizeof(*d));
+	struct device_private *p = calloc(1, sizeof(*p));
+
+	if (d && p && (d->id = strdup(id)) && console_new(on_mark, d, &d->console) == 0) {
+		d->private = p;
+		d->registry = registry;
+		d->state = DEVICE_ABSENT;
+		d->since_us = wall_us();
+		d->interface = -1;
+		p->loop = loop;
+		p->learnt = learnt ? *learnt : (struct device_learnt){.line_delay = -1};
+		uv_timer_init(loop, &p->timer);
+		add_handle(d, (uv_handle_t *)&p->timer);
+		uv_timer_init(loop, &p->watchdog);
+		add_handle(d, (uv_handle_t *)&p->watchdog);
+		uv_unref((uv_handle_t *)&p->watchdog);
+		uv_fs_event_init(loop, &p->watch);
+		add_handle(d, (uv_handle_t *)&p->watch);
+		*ret = d;
+		return 0;
+	}
+	if (d)
+		free(d->id);
+	free(d);
+	free(p);
+	return -ENOMEM;
+}
+
+void device_close(struct device *d, void (*closed)(void *user), void *user)
+{
+	struct device_private *p = d->private;
+
+	p->closing = true;
+	p->closed = closed;
+	p->closed_user = user;
+	device_close_port(d, "the daemon lets go of the board");
+	if (d->session)
+		session_close(TAKE_PTR(d->session));
+	uv_close((uv_handle_t *)&p->timer, on_closed);
+	uv_close((uv_handle_t *)&p->watchdog, on_closed);
+	uv_close((uv_handle_t *)&p->watch, on_closed);
+}

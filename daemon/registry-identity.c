@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Who is who. A board is known by its USB serial number, or by its place where that is missing. An id is given once and kept.
+ * Of two boards with one serial number the first keeps its id; the other one goes by its place. */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/log.h"
+#include "daemon/registry-private.h"
+
+#define ID_MAX 64
+
+static struct identity *add(struct registry *r)
+{
+	if (r->identity_count == IDENTITIES_MAX) {
+		log_warning(NULL, "registry", "%d boards are known: this one is not remembered", IDENTITIES_MAX);
+		return NULL;
+	}
+	struct identity *grown = realloc(r->identities, (r->identity_count + 1) * sizeof(*grown));
+	if (!grown)
+		return NULL;
+	r->identities = grown;
+	grown[r->identity_count] = (struct identity){.learnt = {.line_delay = -1}};
+	return &grown[r->identity_count++];
+}
+
+static void release(struct identity *i)
+{
+	free(i->id);
+	free(i->serial);
+	free(i->hub);
+}
+
+void identity_free_all(struct registry *r)
+{
+	for (size_t i = 0; i < r->identity_count; i++)
+		release(&r->identities[i]);
+	free(r->identities);
+	r->identities = NULL;
+	r->identity_count = 0;
+}
+
+static char *copy(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* "pci-0000:00:14.0-usb-0:2:1.0" -> "pci-0000:00:14.0-usb-0:2": all ports of a board hang on one hub port. */
+char *identity_hub(const char *path)
+{
+	char *hub = copy(path), *colon = hub ? strrchr(hub, ':') : NULL;
+
+	if (colon && isdigit((unsigned char)colon[1]) && strchr(colon, '.') && colon[strspn(colon, ":.0123456789")] == '\0')
+		*colon = '\0';
+	return hub;
+}
+
+struct identity *identity_by_id(struct registry *r, const char *id)
+{
+	for (size_t i = 0; i < r->identity_count; i++)
+		if (strcmp(r->identities[i].id, id) == 0)
+			return &r->identities[i];
+	return NULL;
+}
+
+/* Lowercase letters, digits, '.', '_' and '-'; not starting with a dot, and not one that is given already. */
+static char *new_id(struct registry *r, const char *from)
+{
+	char base[ID_MAX + 1], id[ID_MAX + 16];
+	size_t n = 0;
+
+	for (; *from && n < ID_MAX; from++) {
+		char c = (char)tolower((unsigned char)*from);
+		bool good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || (c == '.' && n > 0);
+		if (good)
+			base[n++] = c;
+		else if (n > 0 && base[n - 1] != '-')
+			base[n++] = '-';
+	}
+	while (n > 0 && base[n - 1] == '-')
+		n--;
+	base[n] = '\0';
+	if (n == 0)
+		strcpy(base, "board");
+	snprintf(id, sizeof(id), "%s", base);
+	for (unsigned int i = 2; identity_by_id(r, id) || registry_by_id(r, id); i++)
+		snprintf(id, sizeof(id), "%s-%u", base, i);
+	return strdup(id);
+}
+
+static struct identity *give(struct registry *r, const char *serial, const char *hub, bool twin)
+{
+	char *id = new_id(r, serial && !twin ? serial : hub ? hub : "board");
+	struct identity *i = id ? add(r) : NULL;
+
+	if (!i) {
+		free(id);
+		return NULL;
+	}
+	i->id = id;
+	i->serial = copy(serial);
+	i->hub = copy(hub);
+	i->twin = twin;
+	identity_save(r, i);
+	return i;
+}
+
+static bool is_elsewhere(struct registry *r, const struct identity *i, const char *hub)
+{
+	struct device *d = registry_by_id(r, i->id);
+	_cleanup_free_ char *at = d && device_is_plugged(d) ? identity_hub(d->path) : NULL;
+	return at && hub && strcmp(at, hub) != 0;
+}
+
+static struct identity *find_by_serial(struct registry *r, const char *serial, const char *hub)
+{
+	struct identity *first = NULL;
+
+	for (size_t i = 0; i < r->identity_count; i++) {
+		struct identity *k = &r->identities[i];
+		if (!same(k->serial, serial))
+			continue;
+		if (k->twin && same(k->hub, hub))
+			return k;
+		if (!k->twin)
+			first = k;
+	}
+	if (!first)
+		return give(r, serial, hub, false);
+	if (is_elsewhere(r, first, hub)) {
+		log_warning(first->id, "registry", "another board has the same serial number: it goes by its place, %s", hub);
+		return give(r, serial, hub, true);
+	}
+	if (hub && !same(first->hub, hub)) {
+		free(first->hub);
+		first->hub = copy(hub);
+		identity_save(r, first);
+	}
+	return first;
+}
+
+static struct identity *find_by_hub(struct registry *r, const char *hub)
+{
+	for (size_t i = 0; i < r->identity_count; i++)
+		if (!r->identities[i].serial && same(r->identities[i].hub, hub))
+			return &r->identities[i];
+	return give(r, NULL, hub, false);
+}
+
+struct identity *identity_find(struct registry *r, const char *serial, const char *path)
+{
+	_cleanup_free_ char *hub = identity_hub(path);
+	return serial && *serial ? find_by_serial(r, serial, hub) : find_by_hub(r, hub);
+}
+
+struct identity *identity_for_tty(struct registry *r, const char *id)
+{
+	struct identity *i = identity_by_id(r, id);
+
+	if (i)
+		return i;
+	char *name = strdup(id);
+	i = name ? add(r) : NULL;
+	if (!i)
+		free(name);
+	else
+		i->id = name;
+	return i;
+}
+
+/* --- the state directory ---------------------------------------------------------------------------------------------- */
+
+void identity_save(struct registry *r, const struct identity *i)
+{
+	_cleanup_(record_freep) struct record *record = NULL;
+
+	int e = record_new(&record);
+	if (e == 0)
+		e = record_set(record, "serial", i->serial);
+	if (e == 0)
+		e = record_set(record, "hub", i->hub);
+	if (e == 0 && i->twin)
+		e = record_set_number(record, "twin", 1);
+	if (e == 0 && i->learnt.line_delay >= 0)
+		e = record_set_number(record, "line_delay_ms", (uint64_t)i->learnt.line_delay);
+	if (e == 0 && i->learnt.quiet_ms)
+		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
+	if (e == 0 && i->learnt.banner)
+		e = record_set_number(record, "banner", 1);
+	if (e == 0)
+		e = state_save(r->state, "boards", i->id, record);
+	if (e < 0)
+		log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-e));
+}
+
+static void load(void *user, const char *name, const struct record *record, const char *problem)
+{
+	struct registry *r = user;
+
+	if (problem) {
+		log_warning(name, "registry", "its record in the state directory is not used: %s", problem);
+		return;
+	}
+	char *id = strdup(name);
+	struct identity *i = id ? add(r) : NULL;
+	if (!i) {
+		free(id);
+		return;
+	}
+	uint64_t delay = record_number(record, "line_delay_ms", UINT64_MAX), quiet = record_number(record, "quiet_ms", 0);
+	i->id = id;
+	i->serial = copy(record_get(record, "serial"));
+	i->hub = copy(record_get(record, "hub"));
+	i->twin = record_number(record, "twin", 0) == 1;
+	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
+	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
+	i->learnt.banner = record_number(record, "banner", 0) == 1;
+}
+
+void identity_load(struct registry *r)
+{
+	int e = state_load(r->state, "boards", load, r);
+	if (e < 0)
+		log_warning(NULL, "registry", "the boards of the state directory cannot be read: %s", strerror(-e));
+}

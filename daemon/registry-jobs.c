@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The list of jobs, and those that an earlier daemon left unfinished. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/limits.h"
+#include "daemon/log.h"
+#include "daemon/registry-private.h"
+#include "daemon/update.h"
+
+size_t registry_job_count(const struct registry *r)
+{
+	return r->job_count;
+}
+
+struct job *registry_job_at(const struct registry *r, size_t index)
+{
+	return index < r->job_count ? r->jobs[index] : NULL;
+}
+
+struct job *registry_job_find(const struct registry *r, const char *id)
+{
+	for (size_t i = 0; i < r->job_count; i++)
+		if (strcmp(r->jobs[i]->id, id) == 0)
+			return r->jobs[i];
+	return NULL;
+}
+
+static void drop(struct registry *r, size_t at)
+{
+	struct job *job = r->jobs[at];
+	memmove(&r->jobs[at], &r->jobs[at + 1], (r->job_count - at - 1) * sizeof(*r->jobs));
+	r->job_count--;
+	job_unref(job);
+}
+
+/* The oldest that ended go. */
+static void prune(struct registry *r)
+{
+	size_t ended = 0;
+
+	for (size_t i = 0; i < r->job_count; i++)
+		ended += !job_running(r->jobs[i]);
+	for (size_t i = 0; i < r->job_count && ended > LIMIT_JOBS_KEPT;) {
+		if (job_running(r->jobs[i])) {
+			i++;
+			continue;
+		}
+		drop(r, i);
+		ended--;
+	}
+}
+
+/* Not a number that counts: an id must not mean another job after the daemon was started again. */
+static void give_id(struct registry *r, struct job *job)
+{
+	do {
+		uint32_t number = 0;
+		if (getrandom(&number, sizeof(number), GRND_NONBLOCK) < 0)
+			number = (uint32_t)uv_hrtime();
+		snprintf(job->id, sizeof(job->id), "%s-%08x", job->kind, number);
+	} while (registry_job_find(r, job->id));
+}
+
+void registry_job_add(struct registry *r, struct job *job)
+{
+	if (!job->id[0])
+		give_id(r, job);
+	if (r->job_count == r->job_capacity) {
+		size_t capacity = r->job_capacity ? 2 * r->job_capacity : 16;
+		struct job **grown = realloc(r->jobs, capacity * sizeof(*grown));
+		if (!grown)
+			return;
+		r->jobs = grown;
+		r->job_capacity = capacity;
+	}
+	r->jobs[r->job_count++] = job_ref(job);
+	prune(r);
+}
+
+void registry_job_save(struct registry *r, struct job *job)
+{
+	_cleanup_(record_freep) struct record *record = NULL;
+	int e;
+
+	if (!job_running(job)) {
+		/* A job that ends with the daemon goes on with the next one. */
+		if (!r->stopping)
+			state_forget(r->state, "jobs", job->id);
+		prune(r);
+		return;
+	}
+	e = record_new(&record);
+	if (e == 0)
+		e = update_remember(job, record);
+	if (e == -ENOENT)
+		return;
+	if (e == 0)
+		e = state_save(r->state, "jobs", job->id, record);
+	if (e < 0)
+		log_warning(job->device_id, job->kind, "%s cannot be recorded in the state directory: %s", job->id, strerror(-e));
+}
+
+/* --- unfinished ------------------------------------------------------------------------------------------------------- */
+
+struct unfinished {
+	struct registry *registry;
+	char *id;
+	struct record *record;
+};
+
+static void unfinished_free(struct unfinished *f)
+{
+	free(f->id);
+	record_free(f->record);
+	free(f);
+}
+DEFINE_FREEP(struct unfinished, unfinished_free)
+
+static void give_up(struct registry *r, const char *id, const char *why)
+{
+	log_warning(NULL, "update", "%s, which an earlier daemon left, does not go on: %s", id, why);
+	state_forget(r->state, "jobs", id);
+}
+
+static void have_file(void *user, struct blob *blob)
+{
+	_cleanup_(unfinished_freep) struct unfinished *f = user;
+	struct registry *r = f->registry;
+	const char *device = record_get(f->record, "device");
+
+	if (r->stopping) {
+		blob_unref(blob);
+		return;
+	}
+	if (!blob) {
+		give_up(r, f->id, "its file is no longer there");
+		return;
+	}
+	int e = update_resume(r, f->id, f->record, blob);
+	blob_unref(blob);
+	if (e < 0) {
+		give_up(r, f->id, strerror(-e));
+		return;
+	}
+	struct job *job = registry_job_find(r, f->id);
+	struct device *d = registry_by_id(r, device);
+	log_info(device, job->kind, "%s goes on, from an earlier daemon", f->id);
+	if (d && !job->cancelled)
+		update_adopt(job, d);
+}
+
+static void found(void *user, const char *name, const struct record *record, const char *problem)
+{
+	struct registry *r = user;
+	const char *file = record ? record_get(record, "file") : NULL;
+
+	if (problem || !file || strlen(name) >= sizeof(((struct job *)0)->id)) {
+		give_up(r, name, problem ? problem : "its record is incomplete");
+		return;
+	}
+	_cleanup_(unfinished_freep) struct unfinished *f = calloc(1, sizeof(*f));
+	if (!f)
+		return;
+	f->registry = r;
+	f->id = strdup(name);
+	if (!f->id || record_copy(record, &f->record) < 0)
+		return;
+	image_store_get(r->images, record_get(f->record, "file"), have_file, f);
+	TAKE_PTR(f);
+}
+
+void registry_jobs_resume(struct registry *r)
+{
+	int e = state_load(r->state, "jobs", found, r);
+	if (e < 0)
+		log_warning(NULL, "registry", "the jobs of the state directory cannot be read: %s", strerror(-e));
+}
+
+void registry_jobs_adopt(struct registry *r, struct device *d)
+{
+	for (size_t i = 0; i < r->job_count; i++) {
+		struct job *job = r->jobs[i];
+		if (job_running(job) && !job->device && !job->cancelled && strcmp(job->device_id, d->id) == 0) {
+			update_adopt(job, d);
+			return;
+		}
+	}
+}
+
+void registry_jobs_stop(struct registry *r)
+{
+	for (size_t i = 0; i < r->job_count; i++)
+		if (job_running(r->jobs[i]))
+			update_abandon(r->jobs[i]);
+}
+
+void registry_jobs_free(struct registry *r)
+{
+	while (r->job_count > 0)
+		drop(r, r->job_count - 1);
+	free(r->jobs);
+}

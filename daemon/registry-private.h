@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* Inside the registry.
+ *
+ *     registry           devices, ports that come and go, observers
+ *     registry-identity  who is who: ids given once, what was learnt about each
+ *     registry-resolve   a client's words for a board
+ *     registry-jobs      the list of jobs; those that an earlier daemon left unfinished
+ */
+
+#include "daemon/device-private.h"
+#include "daemon/registry.h"
+#include "daemon/state.h"
+
+#define IDENTITIES_MAX 4096
+
+/* A board that was seen once. hub: ID_PATH without the interface. */
+struct identity {
+	char *id;
+	char *serial, *hub; /* or NULL */
+	bool twin;	    /* shares its serial number: goes by its place */
+	struct device_learnt learnt;
+};
+
+/* An unfinished job of an earlier daemon, until its board is there. */
+struct registry {
+	uv_loop_t *loop;
+	const struct config *config;
+	struct image_store *images;
+	struct state *state;
+	struct usb *usb;
+	uv_timer_t sweep; /* boards that went and do not come back */
+	bool sweep_open;
+
+	struct device **devices; /* sorted by id */
+	size_t device_count, device_capacity;
+	size_t closing; /* devices whose handles are not closed yet */
+	struct identity *identities;
+	size_t identity_count;
+
+	struct job **jobs; /* oldest first */
+	size_t job_count, job_capacity;
+
+	struct registry_observer *observers;
+	uint64_t number;
+	bool stopping;
+	void (*stopped)(void *user);
+	void *stopped_user;
+};
+
+/* registry.c */
+int registry_add_device(struct registry *r, const char *id, const struct device_learnt *learnt, struct device **ret);
+void registry_device_save(struct registry *r, struct device *d, const struct device_learnt *learnt);
+
+/* registry-identity.c */
+void identity_load(struct registry *r);
+void identity_free_all(struct registry *r);
+/* The board with this serial number (or NULL) at this ID_PATH (or NULL); a new one gets its id here. NULL: no memory, or
+ * too many. */
+struct identity *identity_find(struct registry *r, const char *serial, const char *path);
+struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
+struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
+void identity_save(struct registry *r, const struct identity *identity);
+char *identity_hub(const char *path); /* malloc'd */
+
+/* registry-jobs.c */
+void registry_jobs_resume(struct registry *r);
+void registry_jobs_adopt(struct registry *r, struct device *d); /* the board of a resumed job is there */
+void registry_jobs_stop(struct registry *r);
+void registry_jobs_free(struct registry *r);

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/limits.h"
+#include "daemon/log.h"
+#include "daemon/registry-private.h"
+
+#define SWEEP_MS 1000
+#define GONE_US 5000000	       /* a board that re-enumerates is back within this time (SMP §9) */
+#define REBOOTING_US 60000000 /* ... and one that was told to reset */
+
+/* --- observers -------------------------------------------------------------------------------------------------------- */
+
+void registry_observe(struct registry *r, struct registry_observer *o)
+{
+	o->next = r->observers;
+	r->observers = o;
+}
+
+void registry_unobserve(struct registry *r, struct registry_observer *o)
+{
+	for (struct registry_observer **at = &r->observers; *at; at = &(*at)->next)
+		if (*at == o) {
+			*at = o->next;
+			return;
+		}
+}
+
+uint64_t registry_number(const struct registry *r)
+{
+	return r->number;
+}
+
+void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job)
+{
+	struct registry_observer *next;
+
+	/* A board is told of from ADDED to REMOVED, not before and not after. */
+	if (event == REGISTRY_CHANGED && !device->private->announced)
+		return;
+	r->number++;
+	for (struct registry_observer *o = r->observers; o; o = next) {
+		next = o->next;
+		o->event(o, event, r->number, device, job);
+	}
+}
+
+/* --- devices ---------------------------------------------------------------------------------------------------------- */
+
+size_t registry_count(const struct registry *r)
+{
+	return r->device_count;
+}
+
+struct device *registry_at(struct registry *r, size_t index)
+{
+	return index < r->device_count ? r->devices[index] : NULL;
+}
+
+/* Where an id is, or belongs. */
+static size_t position(const struct registry *r, const char *id)
+{
+	size_t low = 0, high = r->device_count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (strcmp(r->devices[middle]->id, id) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct device *registry_by_id(struct registry *r, const char *id)
+{
+	size_t at = position(r, id);
+	return at < r->device_count && strcmp(r->devices[at]->id, id) == 0 ? r->devices[at] : NULL;
+}
+
+static int make_room(struct registry *r)
+{
+	if (r->device_count < r->device_capacity)
+		return 0;
+	size_t capacity = r->device_capacity ? 2 * r->device_capacity : 16;
+	struct device **grown = realloc(r->devices, capacity * sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	r->devices = grown;
+	r->device_capacity = capacity;
+	return 0;
+}
+
+int registry_add_device(struct registry *r, const char *id, const struct device_learnt *learnt, struct device **ret)
+{
+	struct device *d;
+
+	if (r->device_count >= LIMIT_DEVICES) {
+		log_error(id, "registry", "is not managed: %d boards are enough", LIMIT_DEVICES);
+		return -ENOSPC;
+	}
+	int e = make_room(r);
+	if (e == 0)
+		e = device_new(r, r->loop, id, learnt, &d);
+	if (e < 0)
+		return e;
+	size_t at = position(r, id);
+	memmove(&r->devices[at + 1], &r->devices[at], (r->device_count - at) * sizeof(*r->devices));
+	r->devices[at] = d;
+	r->device_count++;
+	*ret = d;
+	return 0;
+}
+
+void registry_device_save(struct registry *r, struct device *d, const struct device_learnt *learnt)
+{
+	struct identity *i = identity_by_id(r, d->id);
+
+	if (!i)
+		return;
+	i->learnt = *learnt;
+	identity_save(r, i);
+}
+
+static void maybe_stopped(struct registry *r)
+{
+	if (!r->stopping || r->closing > 0 || r->sweep_open || !r->stopped)
+		return;
+	void (*stopped)(void *user) = r->stopped;
+	r->stopped = NULL;
+	stopped(r->stopped_user);
+}
+
+static void on_device_closed(void *user)
+{
+	struct registry *r = user;
+	r->closing--;
+	maybe_stopped(r);
+}
+
+static void remove_device(struct registry *r, size_t at)
+{
+	struct device *d = r->devices[at];
+
+	registry_changed(r, REGISTRY_REMOVED, d, NULL);
+	d->private->announced = false;
+	memmove(&r->devices[at], &r->devices[at + 1], (r->device_count - at - 1) * sizeof(*r->devices));
+	r->device_count--;
+	r->closing++;
+	device_close(d, on_device_closed, r);
+}
+
+/* --- what comes and goes ---------------------------------------------------------------------------------------------- */
+
+static void announce(struct registry *r, struct device *d)
+{
+	d->private->announced = true;
+	registry_changed(r, REGISTRY_ADDED, d, NULL);
+}
+
+static bool is_pinned(const struct registry *r, const struct device *d)
+{
+	const struct config *c = r->config;
+
+	for (size_t i = 0; i < c->device_count; i++)
+		if (&c->devices[i] == d->config)
+			return c->devices[i].tty || c->devices[i].serial || c->devices[i].path;
+	return false;
+}
+
+static bool is_gone(const struct registry *r, const struct device *d, uint64_t now_us)
+{
+	if (device_is_plugged(d) || d->job || is_pinned(r, d))
+		return false;
+	return now_us - d->since_us >= (d->private->expecting ? REBOOTING_US : GONE_US);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+	struct registry *r = timer->data;
+	struct timespec t;
+	bool more = false;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	uint64_t now_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	for (size_t i = r->device_count; i-- > 0;) {
+		struct device *d = r->devices[i];
+		if (is_gone(r, d, now_us))
+			remove_device(r, i);
+		else
+			more |= !device_is_plugged(d) && !is_pinned(r, d);
+	}
+	if (!more)
+		uv_timer_stop(timer);
+}
+
+static void on_added(void *user, const struct usb_port *port)
+{
+	struct registry *r = user;
+	const struct config_device *config = config_find(r->config, port);
+	struct identity *i = identity_find(r, port->serial, port->path);
+	struct device *d = i ? registry_by_id(r, i->id) : NULL;
+
+	if (!i)
+		return;
+	bool is_new = !d;
+	if (is_new && registry_add_device(r, i->id, &i->learnt, &d) < 0)
+		return;
+	device_plugged(d, port, config);
+	if (is_new)
+		announce(r, d);
+	registry_jobs_adopt(r, d);
+}
+
+static void on_removed(void *user, const struct usb_port *port)
+{
+	struct registry *r = user;
+
+	for (size_t i = 0; i < r->device_count; i++)
+		device_unplugged(r->devices[i], port->syspath);
+	if (!uv_is_active((uv_handle_t *)&r->sweep) && !r->stopping)
+		uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+}
+
+/* A board that a section names by serial number or place is expected, and listed before it comes. */
+static void expect(struct registry *r, const struct config_device *section)
+{
+	struct identity *i = identity_find(r, section->serial, section->path);
+	struct device *d;
+
+	if (!i || registry_by_id(r, i->id) || registry_add_device(r, i->id, &i->learnt, &d) < 0)
+		return;
+	d->config = section;
+	d->serial = section->serial ? strdup(section->serial) : NULL;
+	d->path = section->path ? strdup(section->path) : NULL;
+	d->reason = strdup("not plugged in");
+	if (device_new_session(d) < 0)
+		log_error(d->id, "registry", "out of memory");
+	announce(r, d);
+}
+
+static void open_tty(struct registry *r, const struct config_device *section)
+{
+	struct identity *i = identity_for_tty(r, section->name);
+	struct device *d;
+
+	if (!i || registry_by_id(r, i->id) || registry_add_device(r, i->id, &i->learnt, &d) < 0)
+		return;
+	if (device_set_tty(d, section) < 0)
+		log_error(d->id, "registry", "out of memory");
+	announce(r, d);
+	registry_jobs_adopt(r, d);
+}
+
+/* --- life ------------------------------------------------------------------------------------------------------------- */
+
+int registry_new(uv_loop_t *loop, const struct config *config, struct image_store *images, struct registry **ret,
+		char **ret_text)
+{
+	static const struct usb_callbacks usb_callbacks = {.added = on_added, .removed = on_removed};
+	struct registry *r = calloc(1, sizeof(*r));
+
+	*ret_text = NULL;
+	if (!r)
+		return -ENOMEM;
+	r->loop = loop;
+	r->config = config;
+	r->images = images;
+	int e = state_open(config->state_dir, &r->state, ret_text);
+	if (e == 0) {
+		e = usb_new(loop, &usb_callbacks, r, &r->usb);
+		if (e < 0 && asprintf(ret_text, "USB cannot be watched: %s", strerror(-e)) < 0)
+			*ret_text = NULL;
+	}
+	if (e < 0) {
+		state_close(r->state);
+		free(r);
+		return e;
+	}
+	uv_timer_init(loop, &r->sweep);
+	r->sweep.data = r;
+	r->sweep_open = true;
+	uv_unref((uv_handle_t *)&r->sweep);
+	identity_load(r);
+	*ret = r;
+	return 0;
+}
+
+int registry_start(struct registry *r)
+{
+	const struct config *c = r->config;
+
+	registry_jobs_resume(r);
+	for (size_t i = 0; i < c->device_count; i++) {
+		if (c->devices[i].tty)
+			open_tty(r, &c->devices[i]);
+		else if (c->devices[i].serial || c->devices[i].path)
+			expect(r, &c->devices[i]);
+	}
+	return usb_start(r->usb);
+}
+
+static void on_sweep_closed(uv_handle_t *handle)
+{
+	struct registry *r = handle->data;
+	r->sweep_open = false;
+	maybe_stopped(r);
+}
+
+void registry_stop(struct registry *r, void (*done)(void *user), void *user)
+{
+	r->stopping = true;
+	r->stopped = done;
+	r->stopped_user = user;
+	registry_jobs_stop(r);
+	if (r->usb)
+		usb_close(TAKE_PTR(r->usb));
+	while (r->device_count > 0)
+		remove_device(r, r->device_count - 1);
+	uv_close((uv_handle_t *)&r->sweep, on_sweep_closed);
+}
+
+void registry_free(struct registry *r)
+{
+	if (!r)
+		return;
+	registry_jobs_free(r);
+	identity_free_all(r);
+	state_close(r->state);
+	free(r->devices);
+	free(r);
+}
+
+struct image_store *registry_images(struct registry *r)
+{
+	return r->images;
+}
+
+uv_loop_t *registry_loop(struct registry *r)
+{
+	return r->loop;
+}

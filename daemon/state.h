@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The state directory: small records by kind and name, and a version.
+ *
+ *     version          "1"; a newer one is refused, because an older daemon would not understand what it says
+ *     boards/ID        a board's identity and what was learnt about it
+ *     jobs/ID          an unfinished job
+ *     images/          belongs to the image store
+ *
+ * A record is replaced by rename, so that it is the old or the new one, never half of it, whenever the daemon dies. It is
+ * not synced to the disk: a record is some hundred bytes written on the loop, and what a host's power cut may lose is
+ * learnt again; what an update did is read from the board. The directory is locked while it is open: one daemon at a time. */
+
+#include "daemon/record.h"
+
+struct state;
+
+/* dir NULL: remembers nothing. 0; -EPROTO (newer version), -EBUSY (another daemon has it), other errno: a sentence in
+ * ret_text. */
+int state_open(const char *dir, struct state **ret, char **ret_text);
+void state_close(struct state *s);
+DEFINE_FREEP(struct state, state_close)
+
+/* name: [a-z0-9._-]+, not starting with a dot. Failures are for the log: the daemon goes on without. */
+int state_save(struct state *s, const char *kind, const char *name, const struct record *r);
+int state_forget(struct state *s, const char *kind, const char *name);
+/* Calls each() for every record of a kind; what cannot be read is told by each(record NULL, a sentence) and left alone. */
+int state_load(struct state *s, const char *kind,
+		void (*each)(void *user, const char *name, const struct record *record, const char *problem), void *user);

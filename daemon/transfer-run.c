@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/transfer-run.h"
+
+#include <errno.h>
+
+/* The first chunk of an image may erase a slot before it is answered (SMP §6.3); others write flash, at times a page
+ * erase; the last one may hash the whole slot. */
+#define FIRST_ANSWER_MS 40000
+#define CHUNK_ANSWER_MS 2500
+#define LAST_ANSWER_MS 10000
+
+struct flight {
+	struct request request;
+	struct transfer_run *run;
+	struct transfer_chunk chunk;
+	bool busy;
+};
+
+struct transfer_run {
+	struct device *device;
+	struct transfer *transfer;
+	const struct transfer_run_callbacks *callbacks;
+	void *user;
+	unsigned int timeout_ms;
+	struct flight flights[TRANSFER_WINDOW_MAX];
+	uint64_t told; /* bytes last told to progress() */
+	unsigned int window;
+	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
+};
+
+static void land(struct flight *f)
+{
+	request_release(&f->request);
+	f->busy = false;
+}
+
+static void stop_flights(struct transfer_run *run)
+{
+	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
+		struct flight *f = &run->flights[i];
+		if (!f->busy)
+			continue;
+		device_cancel(run->device, &f->request);
+		land(f);
+	}
+}
+
+static void finish(struct transfer_run *run, int result, const char *text)
+{
+	stop_flights(run);
+	run->callbacks->done(run->user, result, text);
+}
+
+static bool is_last(const struct transfer_run *run, const struct transfer_chunk *chunk)
+{
+	uint64_t total = transfer_total(run->transfer);
+	return chunk->length > 0 && total > 0 && chunk->offset + chunk->length >= total;
+}
+
+static unsigned int answer_ms(const struct transfer_run *run, const struct transfer_chunk *chunk)
+{
+	if (chunk->first)
+		return FIRST_ANSWER_MS;
+	return is_last(run, chunk) ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
+}
+
+static void answered(struct request *request, const struct answer *answer);
+
+static int launch(struct transfer_run *run, struct flight *f)
+{
+	struct request *request = &f->request;
+	struct writer w = {0};
+
+	*request = (struct request){
+		.class = REQUEST_JOB,
+		.repeat = REPEAT_NEVER,
+		.answer_ms = answer_ms(run, &f->chunk),
+		.timeout_ms = run->timeout_ms,
+		.done = answered,
+		.user = f,
+	};
+	transfer_command(run->transfer, &f->chunk, &request->op, &request->group, &request->id);
+	int r = transfer_encode(run->transfer, &f->chunk, &w);
+	if (r == 0)
+		r = writer_finish(&w, &request->payload, &request->payload_size);
+	else
+		writer_release(&w);
+	if (r == 0)
+		r = device_submit(run->device, request);
+	if (r < 0) {
+		request_release(request);
+		return r;
+	}
+	f->busy = true;
+	return 0;
+}
+
+static struct flight *free_flight(struct transfer_run *run)
+{
+	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++)
+		if (!run->flights[i].busy)
+			return &run->flights[i];
+	return NULL;
+}
+
+static int pump(struct transfer_run *run)
+{
+	struct flight *f;
+
+	if (transfer_window(run->transfer) != run->window) {
+		run->window = transfer_window(run->transfer);
+		device_set_window(run->device, run->window);
+	}
+	while ((f = free_flight(run)) && transfer_next(run->transfer, &f->chunk) > 0) {
+		f->run = run;
+		int r = launch(run, f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What is no matter of the transfer: true when the run is over. */
+static bool fatal(struct transfer_run *run, const struct answer *answer)
+{
+	switch (answer->error) {
+	case 0:
+	case -EREMOTEIO:
+	case -ETIMEDOUT:
+	case -EBADMSG:
+		return false;
+	default:
+		finish(run, answer->error, answer->text);
+		return true;
+	}
+}
+
+static void judge(struct transfer_run *run, uint32_t token, const struct answer *answer)
+{
+	if (answer->error == 0)
+		transfer_reply(run->transfer, token, answer->payload);
+	else if (answer->error == -EREMOTEIO)
+		transfer_failed(run->transfer, token, &answer->status, answer->payload);
+	else
+		transfer_lost(run->transfer, token);
+}
+
+static void progress(struct transfer_run *run)
+{
+	uint64_t acknowledged = transfer_acknowledged(run->transfer);
+	if (acknowledged == run->told)
+		return;
+	run->told = acknowledged;
+	run->callbacks->progress(run->user, acknowledged, transfer_total(run->transfer));
+}
+
+/* Chunks whose outcome no longer matters: nobody waits for their deadlines. */
+static void drop_stale(struct transfer_run *run)
+{
+	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
+		struct flight *f = &run->flights[i];
+		if (!f->busy || transfer_waits(run->transfer, f->chunk.token))
+			continue;
+		device_cancel(run->device, &f->request);
+		land(f);
+	}
+}
+
+static void go_on(struct transfer_run *run)
+{
+	const char *text = NULL;
+	int r = 0;
+
+	drop_stale(run);
+	if (transfer_state(run->transfer) == TRANSFER_RUNNING) {
+		r = pump(run);
+		if (r < 0)
+			finish(run, r, NULL);
+		return;
+	}
+	if (transfer_state(run->transfer) == TRANSFER_FAILED) {
+		r = transfer_error(run->transfer, NULL, &text);
+		if (r == 0)
+			r = -EREMOTEIO;
+	}
+	if (transfer_verify_needed(run->transfer) && (r == 0 || r == -ETIMEDOUT))
+		r = -EAGAIN;
+	finish(run, r, text);
+}
+
+static void answered(struct request *request, const struct answer *answer)
+{
+	struct flight *f = request->user;
+	struct transfer_run *run = f->run;
+	uint32_t token = f->chunk.token;
+
+	land(f);
+	run->inside = true;
+	if (!fatal(run, answer)) {
+		judge(run, token, answer);
+		progress(run);
+		if (!run->stopped)
+			go_on(run);
+	}
+	run->inside = false;
+	if (run->stopped)
+		transfer_run_stop(run);
+}
+
+int transfer_run_start(struct device *device, struct transfer *transfer, unsigned int timeout_ms,
+		const struct transfer_run_callbacks *callbacks, void *user, struct transfer_run **ret)
+{
+	_cleanup_(transfer_run_stopp) struct transfer_run *run = calloc(1, sizeof(*run));
+
+	if (!run) {
+		transfer_free(transfer);
+		return -ENOMEM;
+	}
+	run->device = device;
+	run->transfer = transfer;
+	run->callbacks = callbacks;
+	run->user = user;
+	run->timeout_ms = timeout_ms;
+	int r = pump(run);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(run);
+	return 0;
+}
+
+struct transfer *transfer_run_transfer(struct transfer_run *run)
+{
+	return run->transfer;
+}
+
+void transfer_run_stop(struct transfer_run *run)
+{
+	if (!run)
+		return;
+	stop_flights(run);
+	run->stopped = true;
+	if (run->inside)
+		return;
+	transfer_free(run->transfer);
+	free(run);
+}
