@@ -35,7 +35,6 @@ static void banner(struct board *b, const char *text)
 static void enter(struct board *b, enum board_phase phase)
 {
 	b->phase = phase;
-	sim_changed(b->sim);
 }
 
 static void ram_lose(struct board *b)
@@ -223,7 +222,6 @@ int board_plug(struct board *b)
 		r = link_plug(&b->link);
 	if (b->set.bus_power && b->phase == PHASE_OFF)
 		bootloader_start(b);
-	sim_changed(b->sim);
 	return r;
 }
 
@@ -238,7 +236,6 @@ void board_unplug(struct board *b)
 		loop_timer_stop(b->loop, &b->phase_timer);
 		b->booted_before = false;
 	}
-	sim_changed(b->sim);
 }
 
 static void reset_due(void *user)

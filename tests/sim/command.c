@@ -53,7 +53,6 @@ static char *run_set(struct board *b, char *args)
 		return failed("set", "expected KEY=VALUE");
 	*value++ = '\0';
 	r = settings_set(&b->set, args, value, true, &sentence);
-	sim_changed(b->sim);
 	return result("set", r, sentence);
 }
 

@@ -25,7 +25,6 @@ struct control {
 	struct sim *sim;
 	char *path;
 	struct loop_watch listener;
-	struct loop_timer wake;
 	struct client *clients;
 };
 
@@ -132,11 +131,6 @@ static void timed_out(void *user)
 	_cleanup_(freep) char *state = NULL;
 	char *text;
 
-	/* One more look: what it waits for may be true without anything having happened. */
-	if (wait_settle(c)) {
-		lines_run(c);
-		return;
-	}
 	c->waiting = false;
 	state = state_json(c->wait.board);
 	if (asprintf(&text, "error timeout: %s", state) < 0)
@@ -190,7 +184,8 @@ static void accept_ready(void *user, uint32_t events)
 	loop_watch(k->sim->loop, &c->fd, EPOLLIN);
 }
 
-static void wake_due(void *user)
+/* After every turn of the loop: something a client waits for may have come true. */
+static void waits_settle(void *user)
 {
 	struct control *k = user;
 
@@ -199,16 +194,6 @@ static void wake_due(void *user)
 		if (c->waiting && wait_settle(c))
 			lines_run(c);
 	}
-}
-
-void control_wake(struct control *c)
-{
-	bool waiting = false;
-
-	for (struct client *k = c->clients; k; k = k->next)
-		waiting |= k->waiting;
-	if (waiting && !c->wake.slot)
-		loop_timer_in(c->sim->loop, &c->wake, 0);
 }
 
 int control_new(struct sim *sim, const char *path, struct control **ret)
@@ -221,8 +206,6 @@ int control_new(struct sim *sim, const char *path, struct control **ret)
 	c->sim = sim;
 	c->path = strdup(path);
 	c->listener = (struct loop_watch){ .fd = -1, .ready = accept_ready, .user = c };
-	c->wake.fired = wake_due;
-	c->wake.user = c;
 	r = c->path ? port_listen(path, &c->listener.fd) : -ENOMEM;
 	if (!r)
 		r = loop_watch(sim->loop, &c->listener, EPOLLIN);
@@ -230,6 +213,7 @@ int control_new(struct sim *sim, const char *path, struct control **ret)
 		control_free(c);
 		return r;
 	}
+	loop_set_after(sim->loop, waits_settle, c);
 	*ret = c;
 	return 0;
 }
@@ -240,7 +224,7 @@ void control_free(struct control *c)
 		return;
 	while (c->clients)
 		client_free(c->clients);
-	loop_timer_stop(c->sim->loop, &c->wake);
+	loop_set_after(c->sim->loop, NULL, NULL);
 	loop_unwatch(c->sim->loop, &c->listener);
 	if (c->listener.fd >= 0) {
 		port_remove(c->path);

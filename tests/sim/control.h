@@ -12,9 +12,6 @@
 int control_new(struct sim *sim, const char *path, struct control **ret);
 void control_free(struct control *c);
 
-/* Looks at all waits again; called on the loop after something changed. */
-void control_wake(struct control *c);
-
 /* state.c */
 
 /* The state of a board as one line of JSON without newline; the caller frees it. */

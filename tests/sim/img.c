@@ -229,7 +229,7 @@ int img_erase(struct board *b, const struct request *req, struct reply *reply)
 		flash_erase(a, 0, a->size);
 		reply->cost_us += b->set.erase_ms * 1000;
 	}
-	b->ram.upload.active = false;
+	b->ram.upload = (struct upload){ 0 };
 	return 0;
 }
 

@@ -18,6 +18,8 @@ struct loop {
 	struct epoll_event batch[BATCH];
 	int n_batch;
 	uint64_t armed; /* what the timerfd is set to; 0 is nothing */
+	void (*after)(void *user);
+	void *after_user;
 	bool stopped;
 };
 
@@ -168,8 +170,16 @@ int loop_run(struct loop *l)
 				w->ready(w->user, l->batch[i].events);
 		}
 		l->n_batch = 0;
+		if (l->after && !l->stopped)
+			l->after(l->after_user);
 	}
 	return 0;
+}
+
+void loop_set_after(struct loop *l, void (*after)(void *), void *user)
+{
+	l->after = after;
+	l->after_user = user;
 }
 
 void loop_stop(struct loop *l)

@@ -40,6 +40,9 @@ void loop_stop(struct loop *l);
 
 uint64_t loop_now(void);
 
+/* Called each time after everything that was ready has been handled. */
+void loop_set_after(struct loop *l, void (*after)(void *user), void *user);
+
 /* Watches `w->fd` for `events` (EPOLLIN …); changes them if it is watched already. */
 int loop_watch(struct loop *l, struct loop_watch *w, uint32_t events);
 void loop_unwatch(struct loop *l, struct loop_watch *w);

@@ -20,12 +20,6 @@ struct board *sim_find(struct sim *s, const char *name)
 	return NULL;
 }
 
-void sim_changed(struct sim *s)
-{
-	if (s->control)
-		control_wake(s->control);
-}
-
 int file_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len)
 {
 	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "board.h"
-#include "sim.h"
 #include "smp.h"
 
 /*
@@ -80,7 +79,6 @@ static void send_replies(struct board *b)
 
 		reply_send(b, m->data, m->len, &m->where);
 	}
-	sim_changed(b->sim);
 }
 
 void rx_answered(struct board *b, uint64_t cost_us)
@@ -261,7 +259,6 @@ void rx_received(void *user, const uint8_t *data, size_t len)
 			continue;
 		line_byte(b, data[i]);
 	}
-	sim_changed(b->sim);
 }
 
 void rx_init(struct board *b)

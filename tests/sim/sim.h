@@ -22,8 +22,6 @@ struct sim {
 };
 
 struct board *sim_find(struct sim *s, const char *name);
-/* Something about a board changed: waits in the control socket look again. */
-void sim_changed(struct sim *s);
 
 /* Reads a file of at most `max` bytes; -EFBIG when it is larger. */
 int file_read(const char *path, size_t max, uint8_t **ret, size_t *ret_len);

@@ -9,6 +9,7 @@ import base64
 import os
 import select
 import struct
+import termios
 import time
 import tty
 
@@ -172,12 +173,13 @@ class Port:
         self.sock = sock
         self.fd = sock.fileno() if sock else os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         if raw and not sock:
-            tty.setraw(self.fd)
+            tty.setraw(self.fd, termios.TCSANOW)    # what is in the buffer already stays
         self.buf = b''
         self.console = b''
         self.lines = []      # every line of a frame, as received
         self.partial = None
         self.seq = 0
+        self.sent = 0        # bytes, over the life of this port
 
     def close(self):
         if self.sock:
@@ -189,7 +191,9 @@ class Port:
     def send(self, data):
         while data:
             select.select([], [self.fd], [], 5)
-            data = data[os.write(self.fd, data):]
+            n = os.write(self.fd, data)
+            self.sent += n
+            data = data[n:]
 
     def read(self, timeout):
         """Whatever comes within the timeout; b'' when nothing does."""

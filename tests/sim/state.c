@@ -134,6 +134,19 @@ static void add_counters(struct json_object *o, const struct board *b)
 	add_number(o, "faults", b->faults.n);
 }
 
+static void add_images(struct json_object *o, struct board *b)
+{
+	struct json_object *slots = json_object_new_array();
+	const struct image_slots *im = &b->image[0];
+
+	add_image(o, &im->slot[im->active]);
+	add_bool(o, "confirmed", img_slot_flags(b, 0, im->active) & IMG_CONFIRMED);
+	for (uint64_t i = 0; i < b->set.images; i++)
+		for (int s = 0; s < 2; s++)
+			json_object_array_add(slots, slot_json(b, (int)i, s));
+	json_object_object_add(o, "slots", slots);
+}
+
 static void add_swap(struct json_object *o, const struct board *b)
 {
 	const struct image_slots *im = &b->image[0];
@@ -142,17 +155,15 @@ static void add_swap(struct json_object *o, const struct board *b)
 	add_number(o, "swapped", im->swapped);
 }
 
-static struct json_object *state_object(struct board *b)
+/* Without images it is cheap enough for a wait that looks again and again. */
+static struct json_object *state_object(struct board *b, bool with_images)
 {
-	const struct image_slots *im = &b->image[0];
-	struct json_object *o = json_object_new_object(), *slots = json_object_new_array();
+	struct json_object *o = json_object_new_object();
 
 	add_text(o, "name", b->name);
 	add_text(o, "phase", board_phase_name(b->phase));
 	add_text(o, "mode", boot_mode_name(b->set.mode));
 	add_bool(o, "in_recovery", b->phase == PHASE_RECOVERY);
-	add_image(o, &im->slot[im->active]);
-	add_bool(o, "confirmed", img_slot_flags(b, 0, im->active) & IMG_CONFIRMED);
 	add_bool(o, "plugged", b->link.plugged);
 	add_bool(o, "open", b->link.open);
 	add_bool(o, "idle", board_is_idle(b));
@@ -163,10 +174,8 @@ static struct json_object *state_object(struct board *b)
 	add_swap(o, b);
 	add_counters(o, b);
 	json_object_object_add(o, "requests", requests_json(b));
-	for (uint64_t i = 0; i < b->set.images; i++)
-		for (int s = 0; s < 2; s++)
-			json_object_array_add(slots, slot_json(b, (int)i, s));
-	json_object_object_add(o, "slots", slots);
+	if (with_images)
+		add_images(o, b);
 	add_text(o, "tty", b->link.tty);
 	json_object_object_add(o, "termios", termios_json(b));
 	/* A pty has no modem lines. */
@@ -177,7 +186,7 @@ static struct json_object *state_object(struct board *b)
 
 char *state_json(struct board *b)
 {
-	struct json_object *o = state_object(b);
+	struct json_object *o = state_object(b, true);
 	char *text = strdup(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
 									 JSON_C_TO_STRING_NOSLASHESCAPE));
 
@@ -202,9 +211,25 @@ static struct json_object *lookup(struct json_object *o, const char *name)
 	return json_object_is_type(child, json_type_object) ? lookup(child, dot + 1) : NULL;
 }
 
+/* The value itself is the caller's; what it was in goes away. */
+static struct json_object *value(struct board *b, const char *name)
+{
+	struct json_object *v = NULL;
+
+	for (int full = 0; full < 2 && !v; full++) {
+		if (full && !strncmp(name, "requests.", 9))
+			break;
+		struct json_object *o = state_object(b, full);
+
+		v = json_object_get(lookup(o, name));
+		json_object_put(o);
+	}
+	return v;
+}
+
 int state_number(struct board *b, const char *name, int64_t *ret)
 {
-	struct json_object *o = state_object(b), *v = lookup(o, name);
+	struct json_object *v = value(b, name);
 	int r = 0;
 
 	if (json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_boolean))
@@ -213,19 +238,19 @@ int state_number(struct board *b, const char *name, int64_t *ret)
 		*ret = 0; /* not asked for yet */
 	else
 		r = -ENOENT;
-	json_object_put(o);
+	json_object_put(v);
 	return r;
 }
 
 int state_text(struct board *b, const char *name, char **ret)
 {
-	struct json_object *o = state_object(b), *v = lookup(o, name);
+	struct json_object *v = value(b, name);
 	int r = -ENOENT;
 
 	if (json_object_is_type(v, json_type_string)) {
 		*ret = strdup(json_object_get_string(v));
 		r = *ret ? 0 : -ENOMEM;
 	}
-	json_object_put(o);
+	json_object_put(v);
 	return r;
 }
