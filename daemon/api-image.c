@@ -183,8 +183,11 @@ static void on_worked(uv_work_t *work, int status)
 		fail_image(f->call, mcuboot_problem_name(f->problem), f->sentence);
 	else if (!f->put)
 		reply_inspected(f);
-	else
-		image_store_put(f->api->images, TAKE_PTR(f->data), f->size, f->any, on_put, TAKE_PTR(f));
+	else {
+		/* Arguments are evaluated in any order: f must not be taken among those that read it. */
+		struct file *taken = TAKE_PTR(f);
+		image_store_put(taken->api->images, TAKE_PTR(taken->data), taken->size, taken->any, on_put, taken);
+	}
 }
 
 static void start(struct api *api, struct call *call, bool put)
