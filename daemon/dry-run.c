@@ -32,10 +32,10 @@ static void print_plan(const struct config_device *d)
 				d->quiet_ms, d->timeout_ms);
 		break;
 	case PROBE_PASSIVE:
-		puts("    nothing would be sent before the board prints something or a client asks");
+		puts("    nothing would be sent before a client asks");
 		break;
 	case PROBE_NEVER:
-		puts("    nothing would be sent before a client asks");
+		puts("    nothing would be sent, for clients neither: only its console is kept");
 		break;
 	}
 }
