@@ -9,6 +9,7 @@
 #include "proto/macro.h"
 
 #define FRAME_MS 200	 /* a terminal's bars move this often by themselves */
+#define FRAME_MIN_MS 40	 /* and never more often: a fast upload has hundreds of replies a second */
 #define LINES_MS 1000	 /* looks for a line that is due */
 #define PATIENCE_MS 1000 /* a call without progress is shown after this */
 #define NAME_WIDTH_MAX 24
@@ -141,14 +142,18 @@ static void draw_block(struct ctl *ctl)
 
 void display_update(struct ctl *ctl)
 {
-	bool waited = ctl->count && ctl_now() - ctl->boards[0].progress.since >= PATIENCE_MS;
+	static uint64_t drawn;
+	uint64_t now = ctl_now();
+	bool waited = ctl->count && now - ctl->boards[0].progress.since >= PATIENCE_MS;
 	size_t i;
 
 	if (ctl->quiet || ctl->json || ctl->verb->flags & VERB_FOREVER)
 		return;
 	if (screen_active()) {
-		if (shows_progress(ctl) || waited)
+		if ((shows_progress(ctl) || waited) && now - drawn >= FRAME_MIN_MS) {
 			draw_block(ctl);
+			drawn = now;
+		}
 		return;
 	}
 	for (i = 0; shows_progress(ctl) && i < ctl->count; i++)

@@ -25,10 +25,16 @@ void progress_release(struct progress *p)
 static void begin_step(struct progress *p, const char *step, uint64_t now)
 {
 	_cleanup_free_ char *clean = text_clean(step);
+	size_t length = strlen(clean);
 
-	if (strncmp(p->step, clean, sizeof(p->step) - 1) == 0)
+	/* Too long for any step of the API; cut between two characters. */
+	if (length >= sizeof(p->step))
+		for (length = sizeof(p->step) - 1; length && ((unsigned char)clean[length] & 0xc0) == 0x80; length--)
+			;
+	clean[length] = 0;
+	if (strcmp(p->step, clean) == 0)
 		return;
-	strncpy(p->step, clean, sizeof(p->step) - 1);
+	memcpy(p->step, clean, length + 1);
 	p->step_since = p->rate_time = now;
 	p->done = p->total = 0;
 	p->rate = 0;
@@ -92,7 +98,7 @@ int progress_percent(const struct progress *p)
 
 char *progress_bytes(int64_t bytes)
 {
-	if (bytes < 10240)
+	if (bytes < 1024)
 		return format("%" PRId64 " B", bytes);
 	if (bytes < 10 << 20)
 		return format("%.1f KiB", (double)bytes / 1024);

@@ -50,6 +50,8 @@ class Screen:
             assert n <= self.row, "the cursor leaves the screen"
             self.row -= n
         elif kind == "K" and not digits:
+            # Lines that are drawn end with this; one that the terminal wraps would break the block.
+            assert self.column < self.columns, f"line too long: {self.lines[self.row]}"
             self.lines[self.row] = self.lines[self.row][:self.column]
         elif kind == "J" and not digits:
             self.lines[self.row] = self.lines[self.row][:self.column]
@@ -69,7 +71,6 @@ class Screen:
             line = self.lines[self.row].ljust(self.column)
             self.lines[self.row] = line[:self.column] + c + line[self.column + 1:]
             self.column += 1
-            assert self.column <= self.columns, f"line too long: {self.lines[self.row]}"
 
     def text(self):
         return "\n".join(line.rstrip() for line in self.lines)
