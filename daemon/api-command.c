@@ -8,6 +8,7 @@
 
 struct run {
 	struct request request;
+	struct api *api;
 	const struct smp_command *command; /* NULL: Request, and a command that no row names */
 	bool raw;
 	struct device *device; /* valid while the request is pending */
@@ -87,7 +88,9 @@ static void on_done(struct request *request, const struct answer *a)
 	if (r->device->session)
 		named.message_max = session_message_max(r->device->session);
 	learn(r, a);
-	if (a->error < 0)
+	if (a->error == -ENODEV && r->api->stopping)
+		api_fail_stopping(call);
+	else if (a->error < 0)
 		api_fail_answer(call, &named, a);
 	else if (decode(r, a, &reply, text, sizeof(text)) < 0)
 		fail_reply(call, r->device_id, text);
@@ -96,11 +99,12 @@ static void on_done(struct request *request, const struct answer *a)
 }
 
 /* Takes the run over. */
-static void submit(struct run *run, struct device *d, struct call *call)
+static void submit(struct api *api, struct run *run, struct device *d, struct call *call)
 {
 	_cleanup_(run_freep) struct run *r = run;
 	int e;
 
+	r->api = api;
 	r->device = d;
 	r->call = call;
 	r->device_id = strdup(d->id);
@@ -171,7 +175,7 @@ void api_command_start(struct api *api, struct call *call, const struct smp_comm
 	if (!api_check(call, common, false) || !api_device(api, call, &d))
 		return;
 	r->recovery_wanted = c->restarts && api_int(call, "bootMode", 0) == 1;
-	submit(TAKE_PTR(r), d, call);
+	submit(api, TAKE_PTR(r), d, call);
 }
 
 static void request(struct api *api, struct call *call)
@@ -203,7 +207,7 @@ static void request(struct api *api, struct call *call)
 	if (!api_device(api, call, &d))
 		return;
 	r->recovery_wanted = json_object_get_int64(json_object_object_get(payload, "boot_mode")) == 1;
-	submit(TAKE_PTR(r), d, call);
+	submit(api, TAKE_PTR(r), d, call);
 }
 
 static const struct api_parameter request_parameters[] = {

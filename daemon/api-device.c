@@ -185,7 +185,7 @@ static void on_event(struct registry_observer *o, enum registry_event event, uin
 	};
 	struct watch *w = container_of(o, struct watch, observer);
 
-	if (!is_watched(w, d ? d->id : job ? job->device_id : NULL))
+	if (w->api->stopping || !is_watched(w, d ? d->id : job ? job->device_id : NULL))
 		return;
 	if (w->missed > 0 || call_is_slow(w->call))
 		w->missed++;

@@ -106,14 +106,21 @@ static const char *unavailable_hint(const struct device *d)
 	}
 }
 
-void api_fail_unavailable(struct call *call, const struct device *d)
+void api_fail_unavailable(struct call *call, const struct device *d, const char *reason)
 {
 	json_object *o = new_device(d->id);
 
+	if (!reason)
+		reason = d->reason;
 	api_put_string(o, "state", device_state_name(d));
-	api_put_string(o, "reason", d->reason);
+	api_put_string(o, "reason", reason);
 	api_fail(call, "DeviceUnavailable", o, unavailable_hint(d), "%s is %s%s%s", d->id, device_state_name(d),
-			d->reason ? ": " : "", d->reason ? d->reason : "");
+			reason ? ": " : "", reason ? reason : "");
+}
+
+void api_fail_stopping(struct call *call)
+{
+	api_fail(call, "Stopping", NULL, NULL, "the daemon is ending");
 }
 
 static void fail_remote(struct call *call, const struct api_request *r, const struct smp_status *s)
@@ -202,7 +209,7 @@ void api_fail_submit(struct call *call, const struct device *d, int error)
 	else if (error == -ENOMEM)
 		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
 	else
-		api_fail_unavailable(call, d);
+		api_fail_unavailable(call, d, NULL);
 }
 
 void api_fail_failure(struct call *call, const struct failure *failure)

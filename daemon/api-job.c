@@ -273,15 +273,17 @@ static void fail_start(struct call *call, struct device *d, int error, const cha
 {
 	json_object *o;
 
-	if (error != -EBUSY) {
+	if (error == -ENODEV)
+		api_fail_unavailable(call, d, text);
+	else if (error != -EBUSY)
 		api_fail_submit(call, d, error);
+	if (error != -EBUSY)
 		return;
-	}
 	o = json_object_new_object();
 	api_put_string(o, "device", d->id);
 	api_put_string(o, "reason", "job");
-	api_fail(call, "UpdateRefused", o, "wait for it with JobWatch, or end it with JobCancel", "%s",
-			text ? text : "another job runs on the board");
+	api_fail(call, "UpdateRefused", o, "wait for it with JobWatch, or end it with JobCancel",
+			"the job %s runs on %s", text ? text : "", d->id);
 }
 
 static void on_blob(void *user, struct blob *blob_taken)

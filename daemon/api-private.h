@@ -15,6 +15,7 @@ struct api {
 	struct registry *registry;
 	struct image_store *images;
 	uv_loop_t *loop;
+	bool stopping;
 };
 
 enum api_type { API_STRING, API_HASH /* SHA-256 in hex */, API_BOOL, API_INT, API_OBJECT };
@@ -77,7 +78,9 @@ void api_fail(struct call *call, const char *name, json_object *parameters, cons
 void api_fail_limit(struct call *call, const char *limit, int64_t maximum, const char *hint, const char *message);
 void api_fail_no_device(struct api *api, struct call *call);
 void api_fail_ambiguous(struct call *call, struct device *const *matches, size_t count);
-void api_fail_unavailable(struct call *call, const struct device *d);
+/* reason: NULL: the board's own. */
+void api_fail_unavailable(struct call *call, const struct device *d, const char *reason);
+void api_fail_stopping(struct call *call);
 
 /* A request as its error needs it. */
 struct api_request {

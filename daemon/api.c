@@ -22,6 +22,11 @@ int api_new(struct registry *registry, struct image_store *images, struct api **
 	return 0;
 }
 
+void api_stopping(struct api *api)
+{
+	api->stopping = true;
+}
+
 void api_free(struct api *api)
 {
 	free(api);

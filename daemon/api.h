@@ -17,4 +17,7 @@
 struct api;
 int api_new(struct registry *registry, struct image_store *images, struct api **ret); /* both borrowed */
 void api_handle(void *api, struct call *call); /* for server_new */
+/* From now on what is cut off is so because the daemon ends, and clients are told that: before registry_stop, which ends jobs
+ * and requests, and server_stop, which ends what is left. */
+void api_stopping(struct api *api);
 void api_free(struct api *api);		       /* after the server has stopped */

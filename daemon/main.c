@@ -133,8 +133,9 @@ static void stop(struct daemon *d)
 	uv_timer_start(&d->patience, on_patience_over, STOP_PATIENCE_MS, 0);
 	d->stopping = 3; /* the server, the registry, and this function */
 	registry_unobserve(d->registry, &d->observer);
-	server_stop(d->server, on_part_stopped, d); /* clients hear of it before their boards are gone */
-	registry_stop(d->registry, on_part_stopped, d);
+	api_stopping(d->api);
+	registry_stop(d->registry, on_part_stopped, d); /* jobs say where they leave their boards */
+	server_stop(d->server, on_part_stopped, d);
 	end_part(d);
 }
 

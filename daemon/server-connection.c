@@ -226,7 +226,9 @@ void call_error(struct call *call, const char *error, json_object *parameters)
 		json_object_put(parameters);
 	else
 		send_reply(c, error, parameters, false);
-	process(c);
+	/* The next call begins in a turn of its own: whoever replies has not to think of what that might do. */
+	if (!c->processing && !c->closing)
+		uv_timer_start(&c->turn, on_turn, 0, 0);
 }
 
 void call_reply(struct call *call, json_object *parameters)
