@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* MCUboot image files (SMP §7.1, §7.2): header, TLVs, the image hash, and the check of a file before it is sent. */
+/* MCUboot image files (SMP §7.1, §7.2): header, TLVs, the image hash, and the check of a file before it is sent.
+ *
+ * A file is header, body, protected TLVs (part of what is hashed), TLVs; then, when padded, erased flash and a trailer. The
+ * image hash is the value of the one hash TLV among the unprotected ones: what boards list and what a state write names.
+ * It is not the SHA-256 of the file, which an upload carries. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,10 +52,12 @@ struct mcuboot_image {
 };
 
 /* Parses and checks a file; the hash is recomputed (not possible for encrypted images, whose hash is over plaintext).
- * 0, or -EBADMSG with the problem and a sentence in text (size text_size, what is wrong and what would be right). */
+ * 0, or -EBADMSG with the problem (may be NULL) and a sentence in text (size text_size, what is wrong and what would be
+ * right), -ENOMEM. ret is written only on success. */
 int mcuboot_parse(const uint8_t *data, size_t size, struct mcuboot_image *ret, enum mcuboot_problem *ret_problem,
 		char *text, size_t text_size);
 
 const char *mcuboot_tlv_name(uint16_t type);	    /* NULL when unknown */
 const char *mcuboot_flag_name(unsigned int bit);    /* NULL when unknown */
-int mcuboot_version_compare(const struct mcuboot_image *image, const char *version); /* <0, 0, >0; as numbers */
+/* <0, 0, >0, as numbers. Takes "1.2.3", "1.2.3.4" and "1.2.3+4"; numbers that are missing count as 0. */
+int mcuboot_version_compare(const struct mcuboot_image *image, const char *version);
