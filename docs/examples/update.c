@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* Updates a board and shows how far it is.
+ * cc update.c $(pkg-config --cflags --libs mcumgr) -o update; ./update zephyr.signed.bin [DEVICE] */
+#include <errno.h>
+#include <mcumgr.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int on_progress(struct mcumgr *m, const struct mcumgr_progress *p, void *user)
+{
+	(void)m;
+	(void)user;
+	printf("%3d %%  %s\n", p->percent, p->step);
+	return 0; /* anything else stops the update */
+}
+
+static int update(struct mcumgr *m, const void *data, size_t size, const char *device, struct mcumgr_error **error)
+{
+	struct mcumgr_update what = MCUMGR_UPDATE_INIT;
+	char *file = NULL, *outcome = NULL;
+	int r;
+
+	r = mcumgr_image_put(m, data, size, false, &file, error);
+	if (r == 0) {
+		what.device = device;
+		what.file = file;
+		r = mcumgr_update(m, &what, on_progress, NULL, &outcome, error);
+	}
+	if (r == 0)
+		printf("%s\n", outcome);
+	free(outcome);
+	free(file);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	static unsigned char data[8 << 20];
+	struct mcumgr_error *error = NULL;
+	struct mcumgr *m;
+	size_t size;
+	FILE *f;
+	int r;
+
+	if (argc < 2 || !(f = fopen(argv[1], "rb"))) {
+		fprintf(stderr, "usage: update FILE [DEVICE]\n");
+		return 2;
+	}
+	size = fread(data, 1, sizeof(data), f);
+	fclose(f);
+	if (mcumgr_new(&m) < 0)
+		return 1;
+	r = mcumgr_connect(m, NULL);
+	if (r == 0)
+		r = update(m, data, size, argv[2], &error);
+	if (r == -EREMOTEIO)
+		fprintf(stderr, "%s\n%s%s", error->message, error->hint ? error->hint : "", error->hint ? "\n" : "");
+	else if (r < 0)
+		fprintf(stderr, "%s\n", mcumgr_message(m));
+	mcumgr_error_free(error);
+	mcumgr_free(m);
+	return r ? 1 : 0;
+}
