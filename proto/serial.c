@@ -153,6 +153,23 @@ static void begin_marked(struct serial_reader *r, uint8_t first)
 		continue_packet(r);
 }
 
+/* The next byte that may begin a marker, or end. Eight bytes at a time: consoles are mostly text. */
+static const uint8_t *find_half(const uint8_t *p, const uint8_t *end)
+{
+	static const uint64_t ones = 0x0101010101010101;
+	for (; end - p >= 8; p += 8) {
+		uint64_t word;
+		memcpy(&word, p, sizeof(word));
+		/* 04 and 06 differ in bit 1; what is left of them is 0, and only a 0 borrows from its top bit */
+		word = (word & ~(2 * ones)) ^ (4 * ones);
+		if ((word - ones) & ~word & (0x80 * ones))
+			break;
+	}
+	while (p < end && *p != START_1 && *p != NEXT_1)
+		p++;
+	return p;
+}
+
 static const uint8_t *feed_text(struct serial_reader *r, const uint8_t *p, const uint8_t *end)
 {
 	if (r->held) {
@@ -164,13 +181,9 @@ static const uint8_t *feed_text(struct serial_reader *r, const uint8_t *p, const
 		}
 		give_text(r, &held, 1);
 	}
-	const uint8_t *q = p;
-	for (; q < end; q++) {
-		if (*q != START_1 && *q != NEXT_1)
-			continue;
-		if (q + 1 == end || is_marker(q[0], q[1]))
-			break;
-	}
+	const uint8_t *q = find_half(p, end);
+	while (q + 1 < end && !is_marker(q[0], q[1]))
+		q = find_half(q + 1, end);
 	give_text(r, p, (size_t)(q - p));
 	if (q == end)
 		return end;

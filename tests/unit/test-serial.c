@@ -52,6 +52,26 @@ START_TEST(test_crc_all_bytes)
 }
 END_TEST
 
+/* As the polynomial says, bit by bit. */
+static uint16_t slow_crc(const uint8_t *data, size_t size)
+{
+	unsigned int crc = 0;
+	for (size_t i = 0; i < 8 * size; i++) {
+		unsigned int bit = (crc >> 15 ^ data[i / 8] >> (7 - i % 8)) & 1;
+		crc = (crc << 1 & 0xffff) ^ (bit ? 0x1021 : 0);
+	}
+	return (uint16_t)crc;
+}
+
+START_TEST(test_crc_every_pair)
+{
+	for (unsigned int i = 0; i < 65536; i++) {
+		const uint8_t pair[] = {(uint8_t)(i >> 8), (uint8_t)i};
+		ck_assert_uint_eq(serial_crc16(0, pair, 2), slow_crc(pair, 2));
+	}
+}
+END_TEST
+
 START_TEST(test_encode_examples)
 {
 	struct serial_frame f;
@@ -205,6 +225,9 @@ static const struct {
 		{"\x06\x06\x09" A_LINE "\n", "\x06{A}"},
 		{"\x04\x06\x09" A_LINE "\n", "\x04{A}"},
 		{"\x06\x14\x04\x09.", "\x06\x14\x04\x09."},
+		/* wherever it lies in a word that is looked at as a whole */
+		{"0123456\x06" "8901234\x04" "678" A "01234567\x02\x05\x07\x03\x84\x86\x01\x01" A,
+				"0123456\x06" "8901234\x04" "678{A}01234567\x02\x05\x07\x03\x84\x86\x01\x01{A}"},
 		/* a newline that got lost: the packet is complete, or the next line has come */
 		{S A_LINE "uart:~$ ", "{A}uart:~$ "},
 		{S B_LINE_1 B_LINE_2 "uart:~$ ", "<bad length>:~$ "},
@@ -603,6 +626,7 @@ int main(void)
 	TCase *t = tcase_create("serial");
 	tcase_add_loop_test(t, test_crc, 0, (int)ARRAY_SIZE(crc_rows));
 	tcase_add_test(t, test_crc_all_bytes);
+	tcase_add_test(t, test_crc_every_pair);
 	tcase_add_test(t, test_encode_examples);
 	tcase_add_loop_test(t, test_message_max, 0, (int)ARRAY_SIZE(max_rows));
 	tcase_add_loop_test(t, test_read, 0, (int)ARRAY_SIZE(read_rows));
