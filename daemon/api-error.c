@@ -129,11 +129,14 @@ static void fail_remote(struct call *call, const struct api_request *r, const st
 	const char *hint = smp_rc_hint(s->group, s->rc, r->group, r->command);
 	json_object *o = new_device(r->device);
 
+	if (!hint)
+		hint = smp_status_unsupported(s) ? "the command is an option of the board's firmware"
+						 : "the firmware decides that; what the board prints may say more";
 	if (smp_status_unsupported(s)) {
 		api_put_int(o, "group", r->group);
 		api_put_int(o, "command", r->command);
-		api_fail(call, "NotSupported", o, hint ? hint : "the command is an option of the board's firmware",
-				"%s does not have command %u of group %u", r->device, r->command, r->group);
+		api_fail(call, "NotSupported", o, hint, "%s does not have command %u of group %u", r->device, r->command,
+				r->group);
 		return;
 	}
 	if (s->group >= 0)

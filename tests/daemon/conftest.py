@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the daemon's tests."""
+
+import pytest
+import rack as racks
+
+
+@pytest.fixture
+def rack():
+    """rack('a', 'b', keys='erase_ms=100', retries=0) gives boards that answer, and a daemon."""
+    running = []
+
+    def begin(*boards, **more):
+        r = racks.Rack(boards or ('a',), **more)
+        running.append(r)
+        return r
+
+    yield begin
+    for r in running:
+        r.close()
+
+
+@pytest.fixture(scope='module')
+def shared():
+    """Two boards that no test changes."""
+    r = racks.Rack(('a', 'b'))
+    r.ready()
+    yield r
+    r.close()
