@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The socket of the daemon: who may open it, who made it, and what is left of it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import rack as racks
+
+
+def test_socket_file(rack):
+    r = rack()
+    mode = os.stat(r.socket)
+    assert stat.S_ISSOCK(mode.st_mode) and stat.S_IMODE(mode.st_mode) == 0o660
+    assert r.stop() == 0
+    assert not os.path.exists(r.socket)
+    r.start()
+
+
+def test_a_daemon_that_was_killed_leaves_no_trouble(rack):
+    r = rack()
+    r.ready()
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert os.path.exists(r.socket)
+    r.start()
+    assert r.ready().call('Echo', text='x') == {'text': 'x'}
+
+
+def test_a_second_daemon_disturbs_nobody(rack):
+    r = rack()
+    c = r.ready()
+    second = subprocess.run([racks.program(), '--socket', r.socket, '--state-dir', str(r.dir / 'other')],
+                            capture_output=True, text=True, timeout=racks.SECONDS)
+    assert second.returncode not in (0, -6)
+    assert 'another mcumgrd holds the socket' in second.stderr
+    assert c.call('Echo', text='x') == {'text': 'x'}
+    assert r.ready().call('Echo', text='y') == {'text': 'y'}
+
+
+def test_socket_activation(rack):
+    r = rack()
+    assert r.stop() == 0
+    path = str(r.dir / 'activated')
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    early = racks.Client(path)  # before there is a daemon
+    early.send('List')
+    r.words[r.words.index('--socket') + 1] = str(r.dir / 'unused')
+    # The descriptor becomes number 3 and LISTEN_PID the daemon's, as a service manager does it.
+    words = ['/bin/sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh', *r.words]
+    r.words, r.socket = words, path
+    original = os.dup(3) if os.path.exists('/proc/self/fd/3') else None
+    os.dup2(listener.fileno(), 3)
+    try:
+        r.start(pass_fds=(3,))
+    finally:
+        if original is None:
+            os.close(3)
+        else:
+            os.dup2(original, 3, inheritable=False)
+            os.close(original)
+    assert [d['id'] for d in early.reply()['devices']] == ['a']
+    assert r.ready().call('Echo', text='x') == {'text': 'x'}
+    assert not os.path.exists(r.dir / 'unused')
+    early.close()
+    listener.close()
+    assert r.stop() == 0
+    assert os.path.exists(path), 'it belongs to the service manager'
+    r.words = r.words[4:]
+    r.start()
+
+
+def test_clients_that_misbehave(rack):
+    r = rack()
+    c = r.ready()
+    for data in b'\0', b'GET / HTTP/1.1\r\n\r\n\0', b'{"method":"io.mcumgr.List","method":"x"}\0', b'\xff\xfe\0', b'[' * 100000 + b'\0':
+        bad = r.client()
+        bad.socket.sendall(data)
+        assert bad.receive() is None
+    # Cut in the middle of a message, and of an answer.
+    for _ in range(20):
+        bad = r.client()
+        bad.socket.sendall(b'{"method":"io.mcumgr.Li')
+        bad.close()
+        bad = r.client()
+        bad.send('org.varlink.service.GetInterfaceDescription', {'interface': 'io.mcumgr'})
+        bad.close()
+    assert c.call('Echo', text='x') == {'text': 'x'}
+
+
+def test_a_shell_can_be_the_client(rack):
+    """One that closes its sending side and reads until the end."""
+    r = rack()
+    r.ready()
+    c = r.client()
+    c.send('Echo', {'text': 'x'})
+    c.socket.shutdown(socket.SHUT_WR)
+    assert c.reply() == {'text': 'x'}
+    assert c.receive() is None
+
+
+def test_oneway(rack):
+    r = rack()
+    c = r.ready()
+    before = r.sim.state()['requests'].get('0/0', 0)
+    for _ in range(3):
+        c.send('Echo', {'text': 'x'}, oneway=True)
+    assert c.call('Echo', text='y') == {'text': 'y'}
+    assert r.sim.state()['requests']['0/0'] == before + 4
