@@ -46,6 +46,7 @@ struct config {
 	char *state_dir;
 	char *group; /* of the socket; NULL: leave it */
 	enum log_level log_level;
+	bool until_eof; /* end when standard input does */
 	struct config_device *devices;
 	size_t device_count;
 };

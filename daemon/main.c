@@ -34,6 +34,7 @@ struct daemon {
 	struct registry_observer observer;
 	uv_signal_t term, interrupt, hang_up;
 	uv_timer_t watchdog, patience;
+	uv_pipe_t input; /* --until-eof */
 	unsigned int stopping; /* parts that have not ended yet */
 	bool stopped;
 };
@@ -154,6 +155,42 @@ static void on_signal(uv_signal_t *handle, int number)
 	stop(d);
 }
 
+static int complain(int error, const char *what, const char *text)
+{
+	log_error(NULL, "main", "%s: %s", what, text ? text : strerror(-error));
+	return error;
+}
+
+static void give_scratch(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+	static char scratch[4096];
+	(void)handle;
+	(void)suggested;
+	*ret = uv_buf_init(scratch, sizeof(scratch));
+}
+
+static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
+{
+	struct daemon *d = stream->data;
+	(void)buffer;
+	if (size >= 0)
+		return; /* what is said there means nothing */
+	uv_read_stop(stream);
+	if (d->stopping)
+		return;
+	log_info(NULL, "main", "stopping (standard input has ended)");
+	stop(d);
+}
+
+/* A daemon for one client ends with it, however that ends: the kernel closes the pipe. */
+static int watch_input(struct daemon *d)
+{
+	int r = uv_pipe_open(&d->input, STDIN_FILENO);
+	if (r == 0)
+		r = uv_read_start((uv_stream_t *)&d->input, give_scratch, on_input);
+	return r < 0 ? complain(r, "--until-eof needs a pipe or a terminal as standard input", uv_strerror(r)) : 0;
+}
+
 static void start_signals(struct daemon *d)
 {
 	const struct {
@@ -168,12 +205,8 @@ static void start_signals(struct daemon *d)
 	}
 	uv_timer_init(&d->loop, &d->watchdog);
 	uv_timer_init(&d->loop, &d->patience);
-}
-
-static int complain(int error, const char *what, const char *text)
-{
-	log_error(NULL, "main", "%s: %s", what, text ? text : strerror(-error));
-	return error;
+	uv_pipe_init(&d->loop, &d->input, 0);
+	d->input.data = d;
 }
 
 static int make_parts(struct daemon *d)
@@ -212,6 +245,8 @@ static int start_parts(struct daemon *d)
 	r = registry_start(d->registry);
 	if (r < 0)
 		return complain(r, "the boards cannot be watched", NULL);
+	if (d->config->until_eof && (r = watch_input(d)) < 0)
+		return r;
 	start_watchdog(d);
 	log_info(NULL, "main", "mcumgrd " MCUMGRD_VERSION " listens on %s", inherited > 0 ? "the inherited socket" :
 			d->config->socket);
@@ -229,7 +264,7 @@ static void close_handle(uv_handle_t *handle, void *argument)
 static void close_own_handles(struct daemon *d)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&d->term, (uv_handle_t *)&d->interrupt, (uv_handle_t *)&d->hang_up,
-		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience };
+		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience, (uv_handle_t *)&d->input };
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		close_handle(handles[i], NULL);
 }

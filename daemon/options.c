@@ -6,6 +6,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_CONFIG "/etc/mcumgrd.conf"
 
@@ -22,12 +23,13 @@ static const char help[] =
 	"                         manage a tty that is not on USB; it may come later\n"
 	"      --state-dir DIR    where ids, unfinished jobs and their images are kept\n"
 	"      --log-level LEVEL  error, warning, info or debug\n"
+	"      --until-eof        end when standard input does: a daemon for one client\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
 	"See mcumgrd(8) and mcumgrd.conf(5).\n";
 
-enum { OPTION_CHECK = 256, OPTION_DRY_RUN, OPTION_SOCKET, OPTION_PORT, OPTION_STATE_DIR, OPTION_LOG_LEVEL };
+enum { OPTION_CHECK = 256, OPTION_DRY_RUN, OPTION_SOCKET, OPTION_PORT, OPTION_STATE_DIR, OPTION_LOG_LEVEL, OPTION_UNTIL_EOF };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -37,6 +39,7 @@ static const struct option long_options[] = {
 	{ "port", required_argument, NULL, OPTION_PORT },
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
+	{ "until-eof", no_argument, NULL, OPTION_UNTIL_EOF },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -47,6 +50,7 @@ struct given {
 	enum action action;
 	const char *file, *socket, *state_dir;
 	int log_level; /* -1: not given */
+	bool until_eof;
 	const char **ports;
 	size_t port_count;
 };
@@ -59,14 +63,14 @@ static enum exit_code usage(const char *format, const char *argument)
 	return EXIT_USAGE;
 }
 
-static enum exit_code take_path(const char *option, const char *value, const char **ret)
+/* A path as the shell's user means it: from the working directory. NULL without memory, or where there is none. */
+static char *absolute(const char *path)
 {
-	if (*value != '/') {
-		fprintf(stderr, "mcumgrd: %s '%s': give an absolute path\n", option, value);
-		return usage(NULL, NULL);
-	}
-	*ret = value;
-	return EXIT_GOOD;
+	_cleanup_free_ char *here = *path == '/' ? strdup("") : getcwd(NULL, 0);
+	char *joined = NULL;
+	if (!here || asprintf(&joined, "%s%s%s", here, *path == '/' ? "" : "/", path) < 0)
+		return NULL;
+	return joined;
 }
 
 static enum exit_code take_option(struct given *g, int option, const char *value)
@@ -83,9 +87,14 @@ static enum exit_code take_option(struct given *g, int option, const char *value
 		g->action = ACTION_DRY_RUN;
 		return EXIT_GOOD;
 	case OPTION_SOCKET:
-		return take_path("--socket", value, &g->socket);
+		g->socket = value;
+		return EXIT_GOOD;
 	case OPTION_STATE_DIR:
-		return take_path("--state-dir", value, &g->state_dir);
+		g->state_dir = value;
+		return EXIT_GOOD;
+	case OPTION_UNTIL_EOF:
+		g->until_eof = true;
+		return EXIT_GOOD;
 	case OPTION_PORT:
 		g->ports[g->port_count++] = value;
 		return EXIT_GOOD;
@@ -120,9 +129,9 @@ static enum exit_code read_arguments(struct given *g, int argc, char *argv[])
 	return EXIT_GOOD;
 }
 
-static int replace(char **text, const char *by)
+static int replace_path(char **text, const char *by)
 {
-	char *copy = by ? strdup(by) : NULL;
+	char *copy = by ? absolute(by) : NULL;
 	if (!by)
 		return 0;
 	if (!copy)
@@ -134,13 +143,16 @@ static int replace(char **text, const char *by)
 
 static enum exit_code apply(const struct given *g, struct config *c)
 {
-	if (replace(&c->socket, g->socket) < 0 || replace(&c->state_dir, g->state_dir) < 0)
+	if (replace_path(&c->socket, g->socket) < 0 || replace_path(&c->state_dir, g->state_dir) < 0)
 		return EXIT_FAILED;
+	c->until_eof = g->until_eof;
 	if (g->log_level >= 0)
 		c->log_level = (enum log_level)g->log_level;
 	for (size_t i = 0; i < g->port_count; i++) {
-		_cleanup_free_ char *text = NULL;
-		if (config_add_port(c, g->ports[i], &text) < 0)
+		_cleanup_free_ char *text = NULL, *port = absolute(g->ports[i]);
+		/* Kinds of links that do not exist yet are refused by their own name. */
+		bool link = !strncmp(g->ports[i], "udp:", 4) || !strncmp(g->ports[i], "ble:", 4);
+		if (config_add_port(c, link || !port ? g->ports[i] : port, &text) < 0)
 			return usage("mcumgrd: %s\n", text ? text : "out of memory");
 	}
 	return EXIT_GOOD;
