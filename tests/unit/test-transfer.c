@@ -109,6 +109,16 @@ static void check_buffer(struct transfer *t, struct transfer_config *c, size_t b
 	ck_assert_msg(message_size(t, first, offset, n + 1) > c->message_max, "buffer %zu: more than %zu would fit", buffer, n);
 }
 
+START_TEST(test_size_none)
+{
+	struct transfer_config c = image_config(200000, 0, 1), download = file_config(TRANSFER_FILE_DOWNLOAD, 0, 1);
+	for (c.message_max = 1; c.message_max < 75; c.message_max++)
+		ck_assert_uint_eq(transfer_chunk_max(&c, true, 0), 0);
+	ck_assert_uint_eq(transfer_chunk_max(&c, true, 0), 1);
+	ck_assert_uint_eq(transfer_chunk_max(&download, true, 0), 0);
+}
+END_TEST
+
 START_TEST(test_size_every_buffer)
 {
 	static const uint64_t offsets[] = {1, 23, 24, 255, 256, 65535, 65536, 100000};
@@ -461,8 +471,17 @@ START_TEST(test_resume)
 }
 END_TEST
 
-enum answer_kind { SAME, /* as the step before, for ever */
-		   OFFSET, ECHO_END, MATCH_FALSE, NO_OFFSET, TEXT_OFFSET, ERROR, SILENCE };
+enum answer_kind {
+	SAME, /* as the step before, for ever */
+	OFFSET,
+	ECHO_END,
+	MATCH_FALSE,
+	NO_OFFSET,
+	TEXT_OFFSET,
+	ERROR,
+	WANTS, /* err 8/11 with `len` */
+	SILENCE,
+};
 
 struct step {
 	enum answer_kind kind;
@@ -482,15 +501,18 @@ static void apply(struct transfer *t, const struct transfer_chunk *chunk, const 
 		writer_bool(&w, false);
 	}
 	if (s->kind != NO_OFFSET)
-		writer_text(&w, "off");
+		writer_text(&w, s->kind == WANTS ? "len" : "off");
 	if (s->kind == TEXT_OFFSET)
 		writer_text(&w, "1000");
 	else if (s->kind != NO_OFFSET)
-		writer_uint(&w, s->kind == OFFSET ? s->offset : chunk->offset + chunk->length);
+		writer_uint(&w, s->kind == OFFSET || s->kind == WANTS ? s->offset : chunk->offset + chunk->length);
 	ck_assert_int_eq(writer_finish(&w, &data, &size), 0);
 	ck_assert_int_eq(value_decode(data, size, &doc, NULL), 0);
+	const struct smp_status refused = {.failed = true, .group = SMP_FS, .rc = 11};
 	const struct smp_status status = {.failed = true, .group = s->group, .rc = s->offset};
-	if (s->kind == SILENCE)
+	if (s->kind == WANTS)
+		transfer_failed(t, chunk->token, &refused, value_root(doc));
+	else if (s->kind == SILENCE)
 		transfer_lost(t, chunk->token);
 	else if (s->kind == ERROR)
 		transfer_failed(t, chunk->token, &status, value_root(doc));
@@ -573,6 +595,75 @@ START_TEST(test_script)
 	ck_assert_int_eq(transfer_verify_needed(t), script_rows[_i].verify);
 	ck_assert_int_eq(transfer_next(t, &chunk), 0);
 	ck_assert_uint_eq(transfer_in_flight(t), 0);
+	transfer_free(t);
+}
+END_TEST
+
+/* A file of 1000 bytes in chunks of 335, 340 and 325, by the offsets of what is sent; -1: a close, which is answered. */
+static const struct {
+	const char *what;
+	struct step steps[10];
+	int result;
+	int sends[12]; /* ends with -2 */
+} upload_rows[] = {
+		{"in order", {{ECHO_END}}, 0, {-1, 0, 335, 675, -2}},
+		{"reply lost, refused at the end", {{ECHO_END}, {SILENCE}, {WANTS, 675}, {ECHO_END}}, 0,
+				{-1, 0, 335, 335, 675, -2}},
+		{"last reply lost", {{ECHO_END}, {ECHO_END}, {SILENCE}, {WANTS, 1000}}, 0, {-1, 0, 335, 675, 675, -2}},
+		{"request lost", {{ECHO_END}, {SILENCE}, {ECHO_END}}, 0, {-1, 0, 335, 335, 675, -2}},
+		{"first lost", {{SILENCE}, {ECHO_END}}, 0, {-1, 0, -1, 0, 335, 675, -2}},
+		{"first appended", {{OFFSET, 670}, {ECHO_END}}, 0, {-1, 0, -1, 0, 335, 675, -2}},
+		{"later one at a wrong offset", {{ECHO_END}, {OFFSET, 400}, {ECHO_END}}, 0,
+				{-1, 0, 335, -1, 0, 335, 675, -2}},
+		{"wants what was never sent", {{ECHO_END}, {WANTS, 700}, {ECHO_END}}, 0, {-1, 0, 335, -1, 0, 335, 675, -2}},
+		{"wants the start", {{ECHO_END}, {WANTS, 0}, {ECHO_END}}, 0, {-1, 0, 335, -1, 0, 335, 675, -2}},
+		{"went back", {{ECHO_END}, {ECHO_END}, {WANTS, 335}, {ECHO_END}}, 0, {-1, 0, 335, 675, 335, 675, -2}},
+		{"no len", {{ECHO_END}, {ERROR, 11, SMP_FS}}, 1, {-1, 0, 335, -2}},
+		{"11 of another group", {{ECHO_END}, {ERROR, 11, SMP_IMAGE}}, 1, {-1, 0, 335, -2}},
+		{"file system full", {{ECHO_END}, {ERROR, 10, SMP_FS}}, 1, {-1, 0, 335, -2}},
+		{"no offset", {{NO_OFFSET}}, -EPROTO, {-1, 0, -2}},
+		{"appended always", {{OFFSET, 670}}, -ENOLINK, {-1, 0, -1, 0, -1, 0, -1, 0, -2}},
+};
+
+START_TEST(test_upload_script)
+{
+	struct transfer_config c = file_config(TRANSFER_FILE_UPLOAD, 1000, 1);
+	c.name = "/lfs/a.txt";
+	struct transfer *t = start(&c);
+	struct transfer_chunk chunk;
+	unsigned int step = 0, sends = 0;
+	for (; sends < 11 && transfer_next(t, &chunk) > 0; sends++) {
+		ck_assert_msg(upload_rows[_i].sends[sends] == (chunk.close ? -1 : (int)chunk.offset), "%s: send %u is %d",
+				upload_rows[_i].what, sends, chunk.close ? -1 : (int)chunk.offset);
+		apply(t, &chunk, chunk.close ? &(struct step){NO_OFFSET} : &upload_rows[_i].steps[step]);
+		step += !chunk.close && step + 1 < 10 && upload_rows[_i].steps[step + 1].kind != SAME;
+	}
+	const struct smp_status *status = NULL;
+	const char *text = NULL;
+	int r = transfer_error(t, &status, &text);
+	ck_assert_int_eq(upload_rows[_i].sends[sends], -2);
+	ck_assert_int_ne(transfer_state(t), TRANSFER_RUNNING);
+	ck_assert_msg(r == (upload_rows[_i].result == 1 ? 0 : upload_rows[_i].result), "%s: %d %s", upload_rows[_i].what, r, text);
+	ck_assert_int_eq(status != NULL, upload_rows[_i].result == 1);
+	transfer_free(t);
+}
+END_TEST
+
+/* A board that wants the same offset for ever. */
+START_TEST(test_upload_stall)
+{
+	struct transfer_config c = file_config(TRANSFER_FILE_UPLOAD, 6000, 2);
+	c.window_start = 2;
+	c.stall_max = 5;
+	struct transfer *t = start(&c);
+	struct transfer_chunk chunk;
+	unsigned int sends = 0;
+	for (; transfer_next(t, &chunk) > 0; sends++) {
+		ck_assert_uint_lt(sends, 30);
+		apply(t, &chunk, sends < 2 ? &(struct step){ECHO_END} : &(struct step){WANTS, transfer_acknowledged(t)});
+	}
+	ck_assert_int_eq(transfer_error(t, NULL, NULL), -ELOOP);
+	ck_assert_uint_eq(sends, 2 + 5);
 	transfer_free(t);
 }
 END_TEST
@@ -891,6 +982,7 @@ int main(void)
 	tcase_add_unchecked_fixture(t, setup, NULL);
 	tcase_set_timeout(t, 100);
 	tcase_add_loop_test(t, test_size_table, 0, (int)ARRAY_SIZE(size_rows));
+	tcase_add_test(t, test_size_none);
 	tcase_add_test(t, test_size_every_buffer);
 	tcase_add_test(t, test_new);
 	tcase_add_loop_test(t, test_clean, 0, (int)ARRAY_SIZE(clean_rows));
@@ -903,6 +995,8 @@ int main(void)
 	tcase_add_test(t, test_recovers);
 	tcase_add_loop_test(t, test_resume, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_script, 0, (int)ARRAY_SIZE(script_rows));
+	tcase_add_loop_test(t, test_upload_script, 0, (int)ARRAY_SIZE(upload_rows));
+	tcase_add_test(t, test_upload_stall);
 	tcase_add_test(t, test_window);
 	tcase_add_test(t, test_window_grows);
 	tcase_add_test(t, test_align);
