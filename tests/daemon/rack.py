@@ -13,9 +13,12 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(SOURCE / 'tests/sim'))
+sys.path[:0] = [str(SOURCE / 'tests/sim'), str(SOURCE / 'tests/daemon')]
 
+import idl  # noqa: E402
 import simulator  # noqa: E402
+
+INTERFACE = idl.Interface((SOURCE / 'proto/io.mcumgr.varlink').read_text())
 
 SECONDS = 60  # no test waits longer for anything
 
@@ -38,19 +41,22 @@ class Error(Exception):
 
 
 class Client:
-    """One connection."""
+    """One connection. Whatever it receives is held against the interface description."""
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(SECONDS)
         self.socket.connect(path)
         self.buffer = b''
+        self.methods = []  # of the calls that are not answered yet
 
     def close(self):
         self.socket.close()
 
     def send(self, method, parameters=None, **flags):
         name = method if '.' in method else 'io.mcumgr.' + method
+        if not flags.get('oneway'):
+            self.methods.append(name)
         self.socket.sendall(json.dumps({'method': name, 'parameters': parameters or {}, **flags}).encode() + b'\0')
 
     def receive(self):
@@ -61,7 +67,11 @@ class Client:
                 return None
             self.buffer += data
         text, _, self.buffer = self.buffer.partition(b'\0')
-        return json.loads(text)
+        message = json.loads(text)
+        INTERFACE.check_reply(self.methods[0], message)
+        if not message.get('continues'):
+            self.methods.pop(0)
+        return message
 
     def reply(self):
         """The parameters of the next reply; an error is raised."""

@@ -175,9 +175,9 @@ def test_the_end_of_the_daemon_is_told(rack, tmp_path):
         pass
     begin(r, starter, c.put(data)['hash'])
     r.sim.command('a fault lose-request count=0 group=0 id=0')
+    before = r.sim.state()['requests'].get('0/0', 0)
     asker.send('Echo', {'device': 'a', 'text': 'x', 'timeoutMs': 60000})
-    # A call of another connection that is answered after it: the Echo has been taken.
-    r.sim.wait('requests.0/0>=1')
+    r.sim.wait(f'requests.0/0>={before + 1}')
     assert r.stop(signal.SIGTERM) == 0
     with pytest.raises(racks.Error) as job:
         while True:
