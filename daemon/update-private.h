@@ -61,6 +61,8 @@ struct update {
 	/* what the board said */
 	bool recovery; /* its bootloader answers: the image goes where the application is */
 	bool flagless; /* it has no marks */
+	bool has_marks; /* its bootloader's mode is known, and boots nothing without a mark */
+	bool erases_untested; /* ... and what was tried and not confirmed is erased: direct-XIP with revert */
 	struct image_slot slots[IMAGE_SLOTS_MAX];
 	size_t slot_count;
 	enum update_query query;
@@ -83,7 +85,7 @@ struct update {
 	enum reattach_phase reattach;
 	enum sight sight;
 	bool awaiting, reset_answered, seen_old;
-	uint64_t boots_before, reset_ms, deadline_ms, seen_old_ms;
+	uint64_t boots_before, boots_at_look, reset_ms, deadline_ms, seen_old_ms;
 	struct update_loop *loop; /* update.c; NULL in tests */
 };
 

@@ -52,6 +52,14 @@ static bool mode_has_no_marks(const struct device_info *info)
 	return info->has_mode && (info->mode == 4 || info->mode == 6 || info->mode == 8);
 }
 
+/* The mode is asked of the application, and no longer known after the reset. */
+static void learn_mode(struct update *u)
+{
+	const struct device_info *info = &u->job.device->info;
+	u->has_marks = info->has_mode && info->mode > 0 && !mode_has_no_marks(info);
+	u->erases_untested = info->has_mode && info->mode == 5;
+}
+
 /* What bootloaders compare: major, minor, revision; the build number only as a build option. */
 static int compare_version(const struct mcuboot_image *image, const char *other)
 {
@@ -139,6 +147,7 @@ static int decide(struct update *u)
 {
 	const struct image_slot *active = update_active(u), *found = update_found(u), *pending = update_pending(u);
 
+	learn_mode(u);
 	if (active)
 		snprintf(u->old_version, sizeof(u->old_version), "%s", active->version);
 	/* Recovery writes the application's slot: a copy in the other one does not help. */
@@ -452,13 +461,13 @@ static int judge_refusal(struct update *u)
 static int look(struct update *u, bool all_acked)
 {
 	u->all_acked = all_acked;
+	if (all_acked || !u->has_marks)
+		u->phase = PHASE_UPLOADED;
 	u->looking = u->blob->is_image && !(all_acked && u->options.upload_only);
 	if (u->looking)
 		return JOB_AGAIN;
-	if (all_acked) {
-		u->phase = PHASE_UPLOADED;
+	if (all_acked)
 		return JOB_NEXT;
-	}
 	if (++u->uploads >= UPLOADS_MAX)
 		return update_fail_protocol(u, "the board forgot the upload again and again", NULL);
 	return JOB_AGAIN;
@@ -503,10 +512,8 @@ static int look_end(struct update *u, int result)
 		return ++u->uploads < UPLOADS_MAX ? JOB_AGAIN
 						  : update_fail_protocol(u, "the board forgot the upload again and again", NULL);
 	/* Recovery lists valid images only, some builds without hashes: the boot will tell. */
-	if (u->recovery) {
-		u->phase = PHASE_UPLOADED;
+	if (u->recovery)
 		return JOB_NEXT;
-	}
 	return update_fail_protocol(u, "the board took every byte, but does not list the image",
 			"its other slot may be broken, or smaller than the image");
 }
@@ -515,9 +522,9 @@ static int upload_end(struct job *job, int result)
 {
 	struct update *u = update_of(job);
 
-	if (u->looking)
-		return look_end(u, result);
-	int verdict = u->run ? send_end(u, result) : update_fail_answer(u, result);
+	int verdict = u->looking ? look_end(u, result)
+		: u->run	 ? send_end(u, result)
+				 : update_fail_answer(u, result);
 	transfer_run_stop(TAKE_PTR(u->run));
 	if (verdict == JOB_NEXT && u->options.upload_only)
 		job->outcome = "uploaded";

@@ -20,14 +20,12 @@
 
 static enum sight judge_old(struct update *u, const struct image_slot *found)
 {
-	const struct device_info *info = &u->job.device->info;
-
+	/* A boot that was seen before this list was asked for: what answered is what booted. */
 	if (u->flagless)
-		return u->job.device->boots != u->boots_before ? SIGHT_REFUSED : SIGHT_WAITING;
+		return u->boots_at_look != u->boots_before ? SIGHT_REFUSED : SIGHT_WAITING;
 	if (found && found->pending)
 		return SIGHT_WAITING;
-	/* Direct-XIP with revert erases what was tried and not confirmed (SMP §7.5). */
-	if (found || u->phase >= PHASE_BOOTED || (info->has_mode && info->mode == 5))
+	if (found || u->phase >= PHASE_BOOTED || u->erases_untested)
 		return SIGHT_REVERTED;
 	return SIGHT_REFUSED;
 }
@@ -104,7 +102,7 @@ static int time_is_up(struct update *u)
 {
 	const struct image_slot *active = update_active(u);
 
-	if (!u->seen_old)
+	if (!u->seen_old || !u->job.device || u->job.device->state == DEVICE_ABSENT)
 		return fail_gone(u);
 	return update_not_booted(u, "unchanged",
 			u->flagless ? "the version must be higher than that of the running image; or the board did not reset"
@@ -119,8 +117,10 @@ int reattach_begin(struct job *job)
 	unsigned int left = remaining(u);
 
 	update_await(u);
-	if (u->reattach == REATTACH_LOOK)
+	if (u->reattach == REATTACH_LOOK) {
+		u->boots_at_look = job->device->boots;
 		return update_ask_state(u);
+	}
 	job_set_deadline(job, u->reattach == REATTACH_PAUSE && left > LOOK_AGAIN_MS ? LOOK_AGAIN_MS : left);
 	return JOB_WAIT;
 }
@@ -164,6 +164,7 @@ static int look_end(struct update *u, int result)
 	if (result == -EREMOTEIO && smp_status_unsupported(&u->answer->status))
 		return seen(u, SIGHT_UNLISTED);
 	/* Gone again, or booting again: when it is back it is looked at at once. */
+	u->seen_old = false;
 	if (result == -ENODEV)
 		u->reattach = REATTACH_AWAIT;
 	return JOB_AGAIN;
@@ -279,6 +280,7 @@ int confirm_end(struct job *job, int result)
 
 int final_begin(struct job *job)
 {
+	update_of(job)->boots_at_look = job->device->boots;
 	return update_ask_state(update_of(job));
 }
 

@@ -46,7 +46,8 @@ char *update_where(const struct update *u)
 				old);
 		break;
 	case PHASE_UPLOADED:
-		n = asprintf(&text, u->flagless ? "The board runs %s; %s is in its other slot, and a reset may boot it."
+		n = asprintf(&text, u->flagless || !u->has_marks
+							? "The board runs %s; %s is in its other slot, and a reset may boot it."
 						: "The board runs %s; %s is in its other slot, not marked: a reset does not boot it.",
 				old, version);
 		break;
