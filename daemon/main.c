@@ -283,11 +283,11 @@ static enum exit_code run(struct daemon *d)
 		_exit(EXIT_FAILED);
 	}
 	uv_run(&d->loop, UV_RUN_DEFAULT);
-	api_free(d->api);
 	image_store_close(d->images);
-	registry_free(d->registry);
 	close_own_handles(d);
-	uv_run(&d->loop, UV_RUN_DEFAULT);
+	uv_run(&d->loop, UV_RUN_DEFAULT); /* files on their way to or from the disk call back once more */
+	api_free(d->api);
+	registry_free(d->registry);
 	log_info(NULL, "main", "stopped");
 	return d->stopped ? EXIT_GOOD : EXIT_FAILED;
 }
