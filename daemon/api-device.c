@@ -6,6 +6,9 @@
 
 #include "daemon/api-private.h"
 
+#define FRAME_SIZE_MIN 32
+#define FRAME_SIZE_MAX SMP_MESSAGE_MAX
+
 static json_object *slot_json(const struct image_slot *s)
 {
 	json_object *o = json_object_new_object();
@@ -130,6 +133,39 @@ static void list(struct api *api, struct call *call)
 	call_reply(call, o);
 }
 
+static void get(struct api *api, struct call *call)
+{
+	struct device *d;
+
+	if (api_device(api, call, &d)) {
+		json_object *o = json_object_new_object();
+		api_put(o, "device", api_device_json(d));
+		call_reply(call, o);
+	}
+}
+
+static void configure(struct api *api, struct call *call)
+{
+	const struct device_tuning tuning = {
+		.frame_size = (int)api_int(call, "frameSize", -1),
+		.timeout_ms = (int)api_int(call, "answerTimeMs", -1),
+		.retries = (int)api_int(call, "retries", -1),
+	};
+	struct device *d;
+
+	if (!api_device(api, call, &d))
+		return;
+	if (tuning.frame_size > 0 && tuning.frame_size < FRAME_SIZE_MIN) {
+		api_invalid(call, "frameSize", "'frameSize' is 0 (from the board's parameters) or at least %d bytes",
+				FRAME_SIZE_MIN);
+		return;
+	}
+	api_audit(call, d, "Configure");
+	device_tune(d, &tuning);
+	registry_changed(api->registry, REGISTRY_CHANGED, d, NULL);
+	call_reply(call, json_object_new_object());
+}
+
 /* A reader that falls behind loses changes, is told how many, and gets a new picture when it has caught up. */
 struct watch {
 	struct registry_observer observer;
@@ -240,8 +276,21 @@ static void watch(struct api *api, struct call *call)
 
 static const struct api_parameter watch_parameters[] = { API_DEVICE, { NULL } };
 
+static const struct api_parameter get_parameters[] = { API_DEVICE, { NULL } };
+
+static const struct api_parameter configure_parameters[] = {
+	API_DEVICE,
+	{ "frameSize", API_INT, .optional = true, .min = 0, .max = FRAME_SIZE_MAX },
+	{ "answerTimeMs", API_INT, .optional = true, .min = 1, .max = LIMIT_TIMEOUT_MS },
+	{ "retries", API_INT, .optional = true, .min = 0, .max = 255 },
+	API_LEASE,
+	{ NULL },
+};
+
 const struct api_method api_device_methods[] = {
 	{ "List", NULL, list },
+	{ "Get", get_parameters, get },
+	{ "Configure", configure_parameters, configure },
 	{ "Watch", watch_parameters, watch, .needs_more = true },
 	{ NULL },
 };

@@ -163,8 +163,8 @@ int device_new_session(struct device *d)
 	const struct session_settings settings = {
 		.framing = c->raw ? SERIAL_RAW : SERIAL_CONSOLE,
 		.baud = c->baud,
-		.timeout_ms = c->timeout_ms,
-		.retries = c->retries,
+		.timeout_ms = d->tuning.timeout_ms >= 0 ? (unsigned int)d->tuning.timeout_ms : c->timeout_ms,
+		.retries = d->tuning.retries >= 0 ? (unsigned int)d->tuning.retries : c->retries,
 		.line_delay_ms = c->line_delay_ms,
 	};
 	struct session *session;
@@ -189,8 +189,10 @@ static enum serial_framing framing(const struct device *d)
 
 static unsigned int buffer_size(const struct device *d)
 {
-	if (d->config->frame_size)
-		return d->config->frame_size;
+	unsigned int fixed = d->tuning.frame_size >= 0 ? (unsigned int)d->tuning.frame_size : d->config->frame_size;
+
+	if (fixed)
+		return fixed;
 	if (d->info.has_parameters && d->info.buffer_size >= BUFFER_MIN)
 		return d->info.buffer_size;
 	return d->state == DEVICE_RECOVERY || d->private->probe.recovery ? BUFFER_RECOVERY : BUFFER_APPLICATION;
@@ -207,6 +209,24 @@ void device_learn_parameters(struct device *d, const struct value *reply)
 		d->info.buffer_count = (unsigned int)count;
 	}
 	session_set_message_max(d->session, serial_message_max(framing(d), buffer_size(d)));
+}
+
+void device_tune(struct device *d, const struct device_tuning *tuning)
+{
+	if (tuning->frame_size >= 0)
+		d->tuning.frame_size = tuning->frame_size;
+	if (tuning->timeout_ms >= 0)
+		d->tuning.timeout_ms = tuning->timeout_ms;
+	if (tuning->retries >= 0)
+		d->tuning.retries = tuning->retries;
+	if (!d->session)
+		return;
+	if (tuning->timeout_ms >= 0)
+		session_set_timeout(d->session, (unsigned int)tuning->timeout_ms);
+	if (tuning->retries >= 0)
+		session_set_retries(d->session, (unsigned int)tuning->retries);
+	if (tuning->frame_size >= 0)
+		session_set_message_max(d->session, serial_message_max(framing(d), buffer_size(d)));
 }
 
 void device_limits(const struct device *d, struct device_limits *ret)
@@ -409,6 +429,7 @@ int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const
 		d->state = DEVICE_ABSENT;
 		d->since_us = wall_us();
 		d->interface = -1;
+		d->tuning = (struct device_tuning){.frame_size = -1, .timeout_ms = -1, .retries = -1};
 		p->loop = loop;
 		p->learnt = learnt ? *learnt : (struct device_learnt){.line_delay = -1};
 		uv_timer_init(loop, &p->timer);

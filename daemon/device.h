@@ -63,6 +63,12 @@ struct device_info {
 	size_t image_count;
 };
 
+/* Settings of a board that clients changed (method Configure); negative: as configured. Kept until the daemon ends. */
+struct device_tuning {
+	int frame_size; /* 0: from the board's parameters */
+	int timeout_ms, retries;
+};
+
 struct registry;
 struct device {
 	char *id; /* [a-z0-9._-]+, given once */
@@ -83,6 +89,7 @@ struct device {
 	struct device_info info;
 	uint64_t boots;		    /* boot banners, re-attachments and resets seen */
 	bool recovery_wanted;	    /* somebody asked for boot mode 1 */
+	struct device_tuning tuning;
 	struct device_private *private;
 };
 
@@ -111,6 +118,9 @@ int device_learn_images(struct device *d, const struct value *reply);
 /* Parameters as in a reply of 0/6: the session and device_limits go by them. */
 void device_learn_parameters(struct device *d, const struct value *reply);
 int image_slots_decode(const struct value *reply, struct image_slot *slots, size_t max, size_t *ret_count);
+
+/* Changes what is not negative in tuning, for all clients of the board. */
+void device_tune(struct device *d, const struct device_tuning *tuning);
 
 /* One job at a time. 0, -EBUSY. finished by device_job_ended from the job's owner. */
 int device_job_begin(struct device *d, struct job *job);

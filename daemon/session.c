@@ -289,6 +289,11 @@ void session_set_timeout(struct session *s, unsigned int timeout_ms)
 	s->settings.timeout_ms = timeout_ms;
 }
 
+void session_set_retries(struct session *s, unsigned int retries)
+{
+	s->settings.retries = retries;
+}
+
 bool session_has_answered(const struct session *s)
 {
 	return s->answered;

@@ -99,6 +99,7 @@ enum smp_version session_version(const struct session *s);
 void session_set_line_delay(struct session *s, unsigned int ms); /* as remembered from before */
 unsigned int session_line_delay(const struct session *s);
 void session_set_timeout(struct session *s, unsigned int timeout_ms);
+void session_set_retries(struct session *s, unsigned int retries);
 
 bool session_has_answered(const struct session *s); /* since attach */
 uint64_t session_last_answer(const struct session *s); /* uv_now of it; 0: never */
