@@ -8,11 +8,15 @@ single programs.
 """
 
 import os
+import pty
+import tty
 from pathlib import Path
 
 import pytest
 
 from mockbed.process import LineProcess
+from mockbed.rack import Rack
+from mockbed.sim import Board, Images
 from mockbed.testbed import Testbed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,3 +64,52 @@ def udevtail(program, testbed, tmp_path):
     yield start
     for tail in started:
         tail.end()
+
+
+@pytest.fixture
+def silent_pty():
+    """Makes ttys behind which nothing answers."""
+    ends = []
+
+    class Make:
+        paths = []
+
+        def __call__(self):
+            controller, terminal = pty.openpty()
+            tty.setraw(terminal)
+            self.paths.append(os.ttyname(terminal))
+            os.close(terminal)
+            ends.append(controller)
+            return self.paths[-1]
+
+    yield Make()
+    for controller in ends:
+        os.close(controller)
+
+
+@pytest.fixture
+def rack(testbed, program, tmp_path):
+    made = Rack(testbed, program, tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def boards(program, tmp_path):
+    """boards.add(NAME, KEY=VALUE...): a simulated board."""
+    made = []
+
+    class Boards:
+        @staticmethod
+        def add(name, **settings):
+            made.append(Board(program('mcumgr-sim'), tmp_path, name, settings))
+            return made[-1]
+
+    yield Boards
+    for board in made:
+        board.end()
+
+
+@pytest.fixture
+def image(program, tmp_path):
+    return Images(program('mcumgr-sim'), tmp_path)

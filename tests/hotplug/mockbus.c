@@ -40,6 +40,8 @@ struct bus {
 	UMockdevTestbed *testbed;
 	char *root;
 	GHashTable *boards, *ports; /* by path, by node */
+	UMockdevIoctlBase *ioctls;
+	GHashTable *passed_on; /* device nodes that it looks after */
 };
 
 /* The words of an `add`, by key; all of them strings. */
@@ -94,6 +96,29 @@ static char *add_device(struct bus *bus, const char *subsystem, const char *name
 static char *node_file(const struct bus *bus, const char *node)
 {
 	return g_build_filename(bus->root, "dev", node, NULL);
+}
+
+/* To the preload in the program: do it yourself. */
+#define UNHANDLED (-100)
+
+static gboolean on_ioctl(UMockdevIoctlBase *handler, UMockdevIoctlClient *client, void *user)
+{
+	(void)handler;
+	(void)user;
+	umockdev_ioctl_client_complete(client, UNHANDLED, 0);
+	return TRUE;
+}
+
+/* A device of the mock would answer ioctls itself, and knows none of a tty: let them reach the pty. */
+static void pass_ioctls_on(struct bus *bus, const char *node)
+{
+	g_autofree char *devname = g_strdup_printf("/dev/%s", node);
+	g_autoptr(GError) error = NULL;
+
+	if (!g_hash_table_add(bus->passed_on, g_strdup(devname)))
+		return;
+	if (!umockdev_testbed_attach_ioctl(bus->testbed, devname, bus->ioctls, &error))
+		g_printerr("mockbus: %s: %s\n", devname, error->message);
 }
 
 static void set_node(const struct bus *bus, const char *node, const char *target)
@@ -213,6 +238,7 @@ static const char *add(struct bus *bus, const char *node, GHashTable *words)
 	port->board = board_of(bus, words);
 	port->board->ports++;
 	port->interface = add_device(bus, "usb", interface_name, port->board->syspath, attributes, properties);
+	pass_ioctls_on(bus, node);
 	set_node(bus, node, word(words, "tty", NULL)); /* before anybody hears of it */
 	tty = tty_properties(node, words, interface_hex);
 	port->syspath = add_device(bus, "tty", node, port->interface, dev, (const char *const *)tty->pdata);
@@ -286,6 +312,9 @@ int main(void)
 	bus.root = umockdev_testbed_get_root_dir(bus.testbed);
 	bus.boards = g_hash_table_new(g_str_hash, g_str_equal);
 	bus.ports = g_hash_table_new(g_str_hash, g_str_equal);
+	bus.ioctls = umockdev_ioctl_base_new();
+	g_signal_connect(bus.ioctls, "handle-ioctl", G_CALLBACK(on_ioctl), NULL);
+	bus.passed_on = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	dev = g_build_filename(bus.root, "dev", NULL);
 	g_mkdir_with_parents(dev, 0755);
 	printf("root %s\n", bus.root);
@@ -295,7 +324,9 @@ int main(void)
 	}
 	g_hash_table_unref(bus.ports);
 	g_hash_table_unref(bus.boards);
+	g_hash_table_unref(bus.passed_on);
 	g_free(bus.root);
 	g_object_unref(bus.testbed);
+	g_object_unref(bus.ioctls);
 	return 0;
 }

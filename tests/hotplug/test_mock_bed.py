@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The mocked bus itself: a program sees it through libudev as it would see a real one."""
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
+import sys
+import termios
 
 import pytest
 
@@ -64,11 +68,14 @@ def test_device_node_leads_to_the_pty(testbed, program):
     testbed.add('ttyACM0', os.ttyname(terminal))
     environment = testbed.environment(program('udevtail'))
 
-    def write(text):
-        return subprocess.run(['sh', '-c', f'echo {text} >/dev/ttyACM0'], env=environment, capture_output=True, check=False)
+    def run(command):
+        return subprocess.run(['sh', '-c', command], env=environment, capture_output=True, text=True, check=False)
 
-    assert write('hello').returncode == 0
+    assert run('echo hello >/dev/ttyACM0').returncode == 0
     assert os.read(controller, 100) == b'hello\r\n'
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('HHHH', 12, 34, 0, 0))
+    size = run(f"{sys.executable} -c 'import os; print(*os.get_terminal_size(os.open(\"/dev/ttyACM0\", os.O_RDWR)))'")
+    assert size.stdout == '34 12\n', 'ioctls reach the pty' + size.stderr
     testbed.node('ttyACM0', None)
     testbed.remove('ttyACM0')
     assert not (testbed.root / 'dev/ttyACM0').is_symlink()

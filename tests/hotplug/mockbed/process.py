@@ -28,6 +28,7 @@ class LineProcess:
         self.process.stdin.flush()
 
     def _receive(self, timeout):
+        """Takes in what there is within that time; False at the end of output."""
         if not self._selector.select(timeout):
             return True
         data = os.read(self.process.stdout.fileno(), 65536)
@@ -59,18 +60,28 @@ class LineProcess:
     def errors(self):
         return self.log.read_text(errors='replace') if self.log.exists() else ''
 
+    def wait(self, timeout=10):
+        """The exit code, once it has ended by itself."""
+        deadline = time.monotonic() + timeout
+        while self._receive(max(deadline - time.monotonic(), 0)) and time.monotonic() < deadline:
+            pass
+        return self._reap(max(deadline - time.monotonic(), 0.1))
+
     def end(self, timeout=10):
-        """Terminate; returns the exit code."""
+        """Ends it, by its stdin if it has one, else by SIGTERM; returns the exit code."""
         if self.process.stdin:
             self.process.stdin.close()
-        if self.process.poll() is None:
+        elif self.process.poll() is None:
             self.process.terminate()
+        return self._reap(timeout)
+
+    def _reap(self, timeout):
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             self.process.kill()
             self.process.wait()
-            raise Died(f'{self.name} did not end within {timeout} s of SIGTERM:\n{self.errors()[-3000:]}') from error
+            raise Died(f'{self.name} did not end within {timeout} s:\n{self.errors()[-3000:]}') from error
         finally:
             self.process.stdout.close()
             self._selector.close()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: MIT
+"""The daemon and simulated boards on the mocked bus, and what their users see."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from .process import Died, LineProcess
+
+SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer')
+
+
+class Result:
+    """A run of mcumgrctl --json."""
+
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def lines(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def value(self):
+        return json.loads(self.out)
+
+
+class Rack:
+    """mcumgrd on the bus of `testbed`. Devices are told by `mcumgrctl watch`, from the start on."""
+
+    def __init__(self, testbed, program, folder):
+        self.testbed, self.folder = testbed, folder
+        self.socket, self.state, self.log = folder / 'io.mcumgr', folder / 'state', folder / 'mcumgrd.log'
+        self._mcumgrd, self._mcumgrctl = program('mcumgrd'), program('mcumgrctl')
+        self.daemon = self.watch = None
+
+    def start(self, config, before=()):
+        """`before`: a command that mcumgrd is started through."""
+        path = self.folder / 'mcumgrd.conf'
+        path.write_text(config)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(str(self.folder / 'notify'))
+            notify.settimeout(20)
+            environment = self.testbed.environment(self._mcumgrd, NOTIFY_SOCKET=str(self.folder / 'notify'))
+            # ended by its stdin: the preload can leave all signals blocked (umockdev 0.17.16, trap_path_sig_restore)
+            self.daemon = LineProcess([*before, self._mcumgrd, '-c', path, '--socket', self.socket, '--state-dir', self.state,
+                                       '--log-level', 'debug', '--until-eof'], self.log, environment, subprocess.PIPE)
+            self._wait_ready(notify)
+        (self.folder / 'notify').unlink()
+        self.watch = LineProcess(self._ctl('watch'), self.folder / 'watch.log')
+        self.watch.wait_line('"event": ?"current"')
+
+    def _wait_ready(self, notify):
+        try:
+            while b'READY=1' not in notify.recv(4096):
+                pass
+        except TimeoutError as error:
+            raise Died(f'mcumgrd is not ready:\n{self.daemon.errors()[-3000:]}') from error
+
+    def _ctl(self, *words, device=None):
+        return [self._mcumgrctl, '--socket', self.socket, *(['-d', device] if device else []), '--json', *words]
+
+    def ctl(self, *words, device=None, timeout=60):
+        command = [str(word) for word in self._ctl(*words, device=device)]
+        return Result(subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False))
+
+    def start_ctl(self, *words, device=None):
+        return LineProcess(self._ctl(*words, device=device), self.folder / 'ctl.log')
+
+    def mark(self):
+        return self.watch.mark()
+
+    def wait(self, since=0, timeout=15, event=None, **fields):
+        """The device of the first event since the mark whose fields are these."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                found = self.watch.wait_line('"device"', since, max(deadline - time.monotonic(), 0))
+            except Died as error:
+                raise Died(f'no device with {fields}:\n{error}\n{self.daemon.errors()[-4000:]}') from error
+            since = self.watch.lines.index(found.string, since) + 1
+            told = json.loads(found.string)
+            device = told['device']
+            if event in (None, told['event']) and all(device.get(key) == value for key, value in fields.items()):
+                return device
+
+    def check(self, config):
+        """mcumgrd --check-config."""
+        path = self.folder / 'mcumgrd.conf'
+        path.write_text(config)
+        return subprocess.run([self._mcumgrd, '-c', path, '--check-config'], capture_output=True, text=True, timeout=20,
+                              check=False)
+
+    def open_files(self):
+        folder = Path('/proc') / str(self.daemon.process.pid) / 'fd'
+        return [os.readlink(entry) for entry in folder.iterdir()]
+
+    def devices(self):
+        return self.ctl('list').value['devices']
+
+    def stop(self):
+        """Ends the daemon, which must go in peace."""
+        if self.watch:
+            self.watch.end()
+        if self.daemon:
+            code = self.daemon.end()
+            assert not SANITIZER.search(self.daemon.errors()), self.daemon.errors()[-6000:]
+            assert code == 0, f'mcumgrd ended with {code}:\n{self.daemon.errors()[-3000:]}'
+        self.daemon = self.watch = None
