@@ -149,8 +149,10 @@ static void no_memory(struct call *call)
 
 void api_command_start(struct api *api, struct call *call, const struct smp_command *c)
 {
-	static const struct api_parameter common[] = { API_DEVICE, API_TIMEOUT, API_LEASE, { NULL } };
+	static const struct api_parameter common[] = { API_DEVICE, API_TIMEOUT, API_LEASE,
+		{ "repeat", API_BOOL, .optional = true }, { NULL } };
 	static const char *const names[] = { "device", "timeoutMs", "lease", NULL };
+	static const char *const names_repeatable[] = { "device", "timeoutMs", "lease", "repeat", NULL };
 	static const char *const names_of_reads[] = { "device", "timeoutMs", NULL };
 	_cleanup_(run_freep) struct run *r = run_new(c->op, c->group, c->id, c);
 	struct writer w = { 0 };
@@ -162,8 +164,9 @@ void api_command_start(struct api *api, struct call *call, const struct smp_comm
 		no_memory(call);
 		return;
 	}
-	r->request.repeat = c->repeat;
-	if (smp_command_encode(c, call->message.parameters, c->changes ? names : names_of_reads, &w, &parameter, text,
+	r->request.repeat = c->may_repeat && api_bool(call, "repeat", false) ? REPEAT_HARMLESS : c->repeat;
+	if (smp_command_encode(c, call->message.parameters,
+			    c->may_repeat ? names_repeatable : c->changes ? names : names_of_reads, &w, &parameter, text,
 			    sizeof(text)) < 0) {
 		api_invalid(call, parameter, "%s", text);
 		return;

@@ -239,7 +239,7 @@ const struct smp_command smp_commands[] = {
 	{ "FileClose",      SMP_WRITE, SMP_FS, 4, NULL, NULL, .changes = true, .deadline_ms = FLASH_MS },
 
 	{ "ShellExecute",   SMP_WRITE, SMP_SHELL, 0, shell_request, shell_reply, REPEAT_NEVER,
-	  .changes = true, .deadline_ms = SHELL_MS, .fix_reply = smp_fix_shell },
+	  .may_repeat = true, .changes = true, .deadline_ms = SHELL_MS, .fix_reply = smp_fix_shell },
 
 	{ "GroupCount",     SMP_READ,  SMP_ENUM, 0, NULL, group_count_reply },
 	{ "GroupIds",       SMP_READ,  SMP_ENUM, 1, NULL, group_ids_reply },

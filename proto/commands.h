@@ -59,6 +59,7 @@ struct smp_command {
 	const struct smp_field *request; /* ends with a field without a name; NULL: none */
 	const struct smp_field *reply;
 	enum smp_repeat repeat;
+	bool may_repeat;	  /* the caller may say `repeat`: run it again when its answer is lost */
 	bool changes;		  /* changes the board: queued as a write, needs the lease, audit log */
 	bool restarts;		  /* the board goes away after it (Reset): session is held afterwards */
 	unsigned int deadline_ms; /* the board's own time for it; 0: timeout_ms of the configuration */

@@ -16,8 +16,9 @@ static const char *const daemon_methods[] = {
 /* What every row's method takes besides its own parameters. */
 static const struct {
 	const char *name, *type;
-	bool only_changing;
-} common[] = { { "device", "string" }, { "timeoutMs", "int" }, { "lease", "string", true } };
+	bool only_changing, only_repeatable;
+} common[] = { { "device", "string" }, { "timeoutMs", "int" }, { "lease", "string", true },
+	{ "repeat", "bool", false, true } };
 
 static const struct idl_type *resolve(const struct idl_type *t)
 {
@@ -114,7 +115,7 @@ START_TEST(row_is_in_the_idl)
 	check_fields(c->name, c->reply, &m->out, false);
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
 		const struct idl_field *f = idl_field(&m->in, common[i].name);
-		bool wanted = !common[i].only_changing || c->changes;
+		bool wanted = (!common[i].only_changing || c->changes) && (!common[i].only_repeatable || c->may_repeat);
 
 		ck_assert_msg(!!f == wanted, "%s: '%s' is %s", c->name, common[i].name, wanted ? "missing" : "too much");
 		ck_assert(!f || (f->type.optional && strcmp(f->type.name, common[i].type) == 0));
