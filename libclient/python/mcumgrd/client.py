@@ -397,7 +397,7 @@ class MCUmgrClient:
     def shell_execute(self, argv: Sequence[str], use_retries: bool = True) -> str:
         """Runs a shell command and returns its output. A negative status of the command raises; with use_retries a lost
         answer repeats it, so that it may run twice."""
-        reply = self._call("ShellExecute", arguments=list(argv), repeat=True if use_retries else None)
+        reply = self._call("ShellExecute", arguments=list(argv), repeat=use_retries)
         status = int(reply["status"])
         if status < 0:
             raise MCUmgrError(f"the command returned {status} ({os.strerror(-status)}): {reply['output']}",

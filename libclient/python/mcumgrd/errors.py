@@ -61,7 +61,11 @@ class TimedOut(MCUmgrError):
 
 
 class NotSupported(MCUmgrError):
-    """The board does not have this command."""
+    """The board does not have this command: rc is 8."""
+
+    def __init__(self, message: str, code: Optional[str] = None, parameters: Optional[Mapping[str, Any]] = None) -> None:
+        super().__init__(message, code, parameters)
+        self.rc = 8
 
 
 class DeviceError(MCUmgrError):
