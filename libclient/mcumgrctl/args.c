@@ -23,6 +23,9 @@ struct parser {
 const struct arg global_options[] = {
 	{ "device", 'd', "DEV", ARG_TEXT, NULL, "board: id, alias, tty path or VID:PID[:interface] regex" },
 	{ "all", 0, NULL, ARG_FLAG, NULL, "every board, in parallel" },
+	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, also where no daemon has it" },
+	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 4000000 },
+	{ "usb-serial", 'u', "REGEX", ARG_TEXT, NULL, "the same as --device" },
 	{ "json", 0, NULL, ARG_FLAG, NULL, "print the API's own objects, one a line" },
 	{ "quiet", 'q', NULL, ARG_FLAG, NULL, "no progress, only what was asked for, and errors" },
 	{ "timeout", 't', "TIME", ARG_TIME, NULL, "answer time of the board: 500ms, 5s (bare number: ms)", 1, 600000, 1 },
@@ -87,10 +90,30 @@ static int take_option(struct parser *p, const struct arg *row, const char *show
 	return arg_read(p->args, row, shown, value, slot);
 }
 
+/* Options of other clients of SMP, which users may try. */
+static const char *foreign(const char *name)
+{
+	static const char *const names[][2] = {
+		{ "udp", "Boards are reached by serial ports; UDP is not there yet." },
+		{ "ble", "Boards are reached by serial ports; Bluetooth is not there yet." },
+		{ "raw", "Framing is configured for a board: framing in mcumgrd.conf(5)." },
+		{ "retries", "Retries are configured for a board: retries in mcumgrd.conf(5)." },
+		{ "smp-frame-size", "Sizes are asked of the board; they may be configured: frame_size in mcumgrd.conf(5)." },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(name, names[i][0]) == 0)
+			return names[i][1];
+	return NULL;
+}
+
 static int unknown_long(struct parser *p, const char *name)
 {
 	const char *near = suggest_option(p->args->verb, name);
-	_cleanup_free_ char *hint = near ? format("Is it --%s that you mean?", near) : NULL;
+	_cleanup_free_ char *hint = foreign(name) ? format("%s", foreign(name)) :
+				    near	  ? format("Is it --%s that you mean?", near) :
+						    NULL;
 
 	if (p->args->verb)
 		return args_refuse(p->args, hint, "%s has no option --%s", verb_title(p->args->verb), show(name));

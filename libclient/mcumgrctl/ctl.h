@@ -46,9 +46,12 @@ struct board {
 struct ctl {
 	struct args *args;
 	const struct verb *verb;
-	const char *socket, *device;
+	const char *socket, *device, *serial;
+	char *device_found; /* what --serial was resolved to */
+	int64_t baud;
 	bool all, json, quiet, detach;
 	int64_t timeout_ms; /* 0: not given */
+	uint64_t deadline;  /* of a verb that waits; UINT64_MAX: none */
 
 	struct mcumgr *connection; /* for what comes before the boards: List, ImagePut */
 	json_object *parameters;   /* of the verb's call, the same for each board */

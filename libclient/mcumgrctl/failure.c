@@ -56,7 +56,7 @@ char *failure_sentence(const char *device, const char *message)
 	size_t length = device ? strlen(device) : 0;
 
 	/* The daemon may have named the board already. */
-	if (!length || (strncmp(message, device, length) == 0 && message[length] == ':'))
+	if (!length || (strncmp(message, device, length) == 0 && (message[length] == ':' || message[length] == ' ')))
 		return format("%s", message);
 	return format("%s: %s", device, message);
 }

@@ -7,6 +7,7 @@
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/screen.h"
 #include "libclient/mcumgrctl/text.h"
 #include "proto/json.h"
@@ -102,9 +103,26 @@ static size_t add_poll(struct pollfd *polls, size_t n, struct mcumgr *m)
 	return n;
 }
 
+static int next_wait_ms(const struct ctl *ctl)
+{
+	uint64_t now = ctl_now(), left = ctl->deadline > now ? ctl->deadline - now : 0;
+	int wait = display_wait_ms(ctl);
+
+	return ctl->deadline == UINT64_MAX || (wait >= 0 && (uint64_t)wait < left) ? wait : (int)left;
+}
+
+static void check_deadline(struct ctl *ctl)
+{
+	size_t i;
+
+	for (i = 0; ctl_now() >= ctl->deadline && i < ctl->count; i++)
+		if (!ctl->boards[i].finished)
+			ctl->verb->expired(&ctl->boards[i]);
+}
+
 static void wait_for_events(struct ctl *ctl, struct pollfd *polls)
 {
-	int wait = display_wait_ms(ctl);
+	int wait = next_wait_ms(ctl);
 	struct timespec pause = { .tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L };
 	size_t i, n = 0;
 
@@ -142,6 +160,7 @@ static void loop(struct ctl *ctl)
 		while (interrupt_count() > ctl->interrupts)
 			interrupt_handle(ctl);
 		process(ctl);
+		check_deadline(ctl);
 	}
 	screen_clear();
 	free(polls);
@@ -184,11 +203,14 @@ int ctl_run(struct ctl *ctl)
 	size_t i;
 	int r;
 
-	r = prepare(ctl);
+	r = ctl->serial ? private_setup(ctl) : 0;
+	if (r == 0)
+		r = prepare(ctl);
 	if (r == 0)
 		r = find_boards(ctl);
 	if (r == 0) {
 		interrupt_setup();
+		ctl->deadline = ctl->verb->expired && ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX;
 		for (i = 0; i < ctl->count; i++)
 			board_start(&ctl->boards[i]);
 		loop(ctl);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
 #include "libclient/mcumgrctl/help.h"
+#include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/screen.h"
 #include "libclient/mcumgrctl/text.h"
 
@@ -36,13 +38,20 @@ static int check(struct ctl *ctl)
 	const char *title = verb_title(ctl->verb);
 	unsigned int flags = ctl->verb->flags;
 
-	if (ctl->all && ctl->device)
-		return args_refuse(ctl->args, NULL, "--all and --device exclude each other");
-	if (ctl->all && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
+	bool all = args_global(ctl->args, "all")->given;
+
+	bool serial = ctl->serial, device = args_global(ctl->args, "device")->given;
+	bool usb = args_global(ctl->args, "usb-serial")->given;
+
+	if (all + device + serial + usb > 1)
+		return args_refuse(ctl->args, NULL, "--all, --device, --serial and --usb-serial exclude each other");
+	if (ctl->baud && !serial)
+		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).", "--baud goes with --serial only");
+	if (all && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
 		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
-	if (ctl->device && !(flags & VERB_DEVICE))
-		return args_refuse(ctl->args, NULL, "%s has no use for --device", title);
-	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT))
+	if ((ctl->device || serial) && !(flags & VERB_DEVICE))
+		return args_refuse(ctl->args, NULL, "%s has no use for %s", title, serial ? "--serial" : "--device");
+	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT) && !ctl->verb->expired)
 		return args_refuse(ctl->args, NULL, "%s has no use for --timeout", title);
 	if (ctl->detach && !(flags & VERB_JOB))
 		return args_refuse(ctl->args, "Jobs are started by firmware update and image upload.", "%s has no use for --detach",
@@ -54,8 +63,10 @@ static void take_globals(struct ctl *ctl, const struct args *args)
 {
 	ctl->verb = args->verb ? args->verb : &echo_check;
 	ctl->socket = args_global(args, "socket")->text;
-	ctl->device = args_global(args, "device")->text;
-	ctl->all = args_global(args, "all")->given;
+	ctl->device = args_global(args, args_global(args, "device")->given ? "device" : "usb-serial")->text;
+	ctl->serial = args_global(args, "serial")->text;
+	ctl->baud = args_global(args, "baud")->number;
+	ctl->all = args_global(args, "all")->given && !ctl->verb->expired;
 	ctl->json = args_global(args, "json")->given;
 	ctl->quiet = args_global(args, "quiet")->given;
 	ctl->detach = args_global(args, "detach")->given;
@@ -87,6 +98,8 @@ int main(int argc, char **argv)
 	args.verb = ctl.verb;
 	screen_setup(!ctl.json && !ctl.quiet);
 	r = ctl.verb->offline ? ctl.verb->offline(&ctl) : ctl_run(&ctl);
+	private_end();
+	free(ctl.device_found);
 	args_release(&args);
 	if (fflush(stdout) || ferror(stdout)) {
 		fputs("mcumgrctl: cannot write the output\n", stderr);

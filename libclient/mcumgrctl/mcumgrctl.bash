@@ -25,7 +25,7 @@ _mcumgrctl()
 			socket=${COMP_WORDS[i + 1]}
 			((i++))
 			;;
-		-d | --device | -t | --timeout) ((i++)) ;;
+		-d | --device | -t | --timeout | -s | --serial | -b | --baud | -u | --usb-serial) ((i++)) ;;
 		-*) ;;
 		*) words+=("$w") ;;
 		esac
@@ -35,11 +35,11 @@ _mcumgrctl()
 	[[ -n $verb && -z $(_mcumgrctl_row "$verb") ]] && verb="${words[0]} ${words[1]}"
 	COMPREPLY=()
 	case $previous in
-	-d | --device)
+	-d | --device | -u | --usb-serial)
 		mapfile -t COMPREPLY < <(compgen -W "$(_mcumgrctl_devices)" -- "$word")
 		return
 		;;
-	--socket)
+	--socket | -s | --serial)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;

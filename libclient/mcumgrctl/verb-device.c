@@ -119,6 +119,13 @@ static void watch_event(struct board *b, json_object *reply)
 	say(b, "\n");
 }
 
+static const char *const states[] = { "absent", "opening", "quiet", "probing", "ready", "busy", "recovery", "unresponsive",
+	"unavailable", "broken", NULL };
+static const struct arg wait_options[] = {
+	{ "state", .meta = "STATE", .kind = ARG_WORD, .choices = states, .help = "as list shows it (ready)" },
+	{ NULL },
+};
+
 const struct verb device_verbs[] = {
 	{ .name = "list", .summary = "the boards and their states", .method = "List", .print = print_list,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
@@ -126,5 +133,9 @@ const struct verb device_verbs[] = {
 	{ .name = "watch", .summary = "follow boards as they come, go and change", .method = "Watch",
 		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER, .event = watch_event,
 		.help = "Prints what is there, then every change, until Ctrl-C. With --device, of one board" },
+	{ .name = "wait-for", .summary = "wait until boards are in a state", .options = wait_options, .method = "Watch",
+		.flags = VERB_DEVICE | VERB_STREAM, .event = wait_event, .expired = wait_expired,
+		.help = "Waits until a board is in a state (ready); with --device that one, with --all every one there is, and at\n"
+			"least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
 	{ .name = NULL },
 };

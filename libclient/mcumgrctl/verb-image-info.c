@@ -15,6 +15,7 @@
 #include "proto/smp.h"
 
 #define VALUE_SHOWN 32 /* bytes of a TLV in the table */
+#define VALUE_JSON 64  /* longer ones are left out, as ImageInspect does */
 
 static char *hex(const uint8_t *data, size_t size)
 {
@@ -69,7 +70,8 @@ static json_object *tlvs_json(const uint8_t *data, const struct mcuboot_image *i
 		add_text(o, "name", mcuboot_tlv_name(t->type));
 		add_number(o, "size", t->size);
 		json_object_object_add(o, "protected", json_object_new_boolean(t->protected));
-		add_text(o, "value", value);
+		if (t->size <= VALUE_JSON)
+			add_text(o, "value", value);
 		json_object_array_add(array, o);
 	}
 	return array;

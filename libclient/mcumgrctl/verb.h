@@ -46,6 +46,9 @@ struct verb {
 	enum next (*next)(struct board *b, json_object *reply, const struct mcumgr_error *error);
 	/* Streams: each reply that continues. NULL: progress. */
 	void (*event)(struct board *b, json_object *reply);
+	/* Verbs that wait for something: --timeout is for the whole of them, and then this is called. With --all they still have
+	 * one connection, which tells of every board. */
+	void (*expired)(struct board *b);
 	/* Needs no daemon: does everything itself and returns the exit code. */
 	int (*offline)(struct ctl *ctl);
 };

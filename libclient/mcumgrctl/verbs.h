@@ -9,6 +9,8 @@ extern const struct verb device_verbs[], job_verbs[], firmware_verbs[], image_ve
 	settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], zephyr_verbs[], raw_verbs[];
 
 /* With more to them than a row. */
+void wait_event(struct board *b, json_object *reply);
+void wait_expired(struct board *b);
 int firmware_image_info(struct ctl *ctl);
 void os_print_tasks(struct board *b, json_object *reply);
 void os_print_pools(struct board *b, json_object *reply);

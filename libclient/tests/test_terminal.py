@@ -155,4 +155,4 @@ def test_table_fits_the_width(daemon, terminal):
     header, *rows = t.shown.text().rstrip("\n").split("\n")
     at = header.index("REASON")
     assert all(len(row) <= 60 for row in rows)
-    assert "".join(row[at:] for row in rows).replace(" ", "") == reason.replace(" ", "")
+    assert "".join(row[at:].rstrip() + " " for row in rows).strip() == reason.strip()

@@ -13,7 +13,7 @@ from conftest import TREE, environment, program
 HELP = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one."
 
 USAGE = [
-    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, firmware, jobs, job, image, os, stats, "
+    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, wait-for, firmware, jobs, job, image, os, stats, "
      "settings, fs, shell, enum, zephyr, raw."),
     ("lsit", "there is no verb lsit", "Is it 'list' that you mean?"),
     ("imgae get-state", "there is no verb imgae", "Is it 'image' that you mean?"),
@@ -33,7 +33,15 @@ USAGE = [
     ("os echo hi --timeout", "--timeout needs a value: TIME", HELP),
     ("list --json=yes", "--json takes no value", HELP),
     ("-d a -d b os echo x", "-d is given twice", HELP),
-    ("--all -d a os echo x", "--all and --device exclude each other", HELP),
+    ("--all -d a os echo x", "--all, --device, --serial and --usb-serial exclude each other", HELP),
+    ("-s /dev/x -u 2fe3 os echo x", "--all, --device, --serial and --usb-serial exclude each other", HELP),
+    ("-s /dev/x list", "list has no use for --serial", HELP),
+    ("-b 9600 os echo x", "--baud goes with --serial only", "The daemon's boards have theirs from mcumgrd.conf(5)."),
+    ("--udp 10.0.0.1 os echo x", "there is no option --udp", "Boards are reached by serial ports; UDP is not there yet."),
+    ("os echo x --ble", "os echo has no option --ble", "Boards are reached by serial ports; Bluetooth is not there yet."),
+    ("--retries 3 list", "there is no option --retries", "Retries are configured for a board: retries in mcumgrd.conf(5)."),
+    ("wait-for --state lost", "--state: 'lost' is none of: absent, opening, quiet, probing, ready, busy, recovery, unresponsive, "
+     "unavailable, broken", HELP),
     ("--all list", "list has no use for --all", HELP),
     ("--all watch", "watch has no use for --all", HELP),
     ("-d x list", "list has no use for --device", HELP),
@@ -163,7 +171,7 @@ _mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
     (["job", ""], {"watch", "cancel"}),
     (["--all", "image", "s"], {"set-state", "slot-info"}),
     (["image", "set-state", "--"], {"--hash", "--confirm", "--device", "--all", "--json", "--quiet", "--timeout", "--detach",
-                                    "--socket", "--help", "--version"}),
+                                    "--socket", "--help", "--version", "--serial", "--baud", "--usb-serial"}),
     (["firmware", "update", "--fo"], {"--force-confirm"}),
     (["--timeout", "5s", "os", "get"], {"get-datetime"}),
     (["nonsense", ""], set()),

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fake_daemon import Error
+from fake_daemon import Error, Open
 
 HASH = "ab" * 32
 SHA = "0123456789abcdef" * 4
@@ -221,6 +221,39 @@ def test_json_is_the_reply(daemon, ctl, argv, calls, text):
     assert [json.loads(line) for line in result.out.splitlines()] == [reply for _, _, reply in calls]
 
 
+WAITS = [
+    ([], [("present", "a", "probing"), ("current",), ("changed", "a", "ready")], 0, "a ready\n", ""),
+    (["-d", "a"], [("present", "a", "ready"), ("current",)], 0, "a ready\n", ""),
+    (["--state", "absent"], [("present", "a", "ready"), ("present", "b", "absent"), ("current",)], 0, "b absent\n", ""),
+    (["--all"], [("present", "a", "ready"), ("present", "b", "probing"), ("current",), ("changed", "b", "ready")], 0,
+     "a ready\nb ready\n", ""),
+    (["--all"], [("present", "a", "ready"), ("present", "b", "probing"), ("current",), ("removed", "b", "probing")], 0,
+     "a ready\n", ""),
+    (["--all"], [("current",), ("added", "a", "ready")], 0, "a ready\n", ""),
+    (["--all"], [("present", "a", "quiet"), ("current",), ("present", "b", "ready", 7), ("current",)], 0, "b ready\n", ""),
+    (["--all", "--timeout", "50ms"], [("present", "a", "ready"), ("present", "b", "quiet"), ("current",)], 5, "",
+     "mcumgrctl: not ready in time\n  b is quiet\n"),
+    (["--timeout", "50ms"], [("current",)], 5, "", "mcumgrctl: not ready in time\n  there is no board\n"),
+]
+
+
+@pytest.mark.parametrize("argv,events,code,out,err", WAITS)
+def test_wait_for(daemon, ctl, argv, events, code, out, err):
+    def reply(event, id_=None, state=None, missed=None):
+        device = {"device": {"id": id_, "state": state, "since": "2026-01-01T00:00:00.000Z"}} if id_ else {}
+        return {"event": event, "number": 1, "time": "2026-01-02T03:04:05.678Z", **device, **({"missed": missed} if missed else {})}
+    replies = [reply(*event) for event in events]
+    daemon.on("Watch", *replies, Open())
+    split = 2 if "-d" in argv else 0
+    result = ctl(*argv[:split], "wait-for", *argv[split:])
+    assert (result.code, result.out, result.err) == (code, out, err)
+    assert daemon.calls == [("Watch", {"device": "a"} if split else {}, True)]
+    as_json = ctl("--json", *argv[:split], "wait-for", *argv[split:])
+    lines = [json.loads(line) for line in as_json.out.splitlines()]
+    assert as_json.code == code and lines[:len(replies)] == replies
+    assert [line["error"] for line in lines[len(replies):]] == (["mcumgrctl.TimedOut"] if code else [])
+
+
 @pytest.mark.parametrize("argv,calls,text", [row for row in ROWS if row.values[1][0][0] not in ("List", "Jobs", "JobCancel")])
 def test_every_board_verb_tells_a_missing_board(daemon, ctl, argv, calls, text):
     error = Error("NoSuchDevice", device="x", available=["rack-1"], message="no board goes by x")
@@ -308,7 +341,6 @@ def test_board_list_without_an_end(daemon, ctl):
 
 
 def test_watch(daemon, ctl):
-    from fake_daemon import Error
     time = {"time": "2026-01-02T03:04:05.678Z"}
     daemon.on("Watch",
               {"event": "present", "number": 1, **time, "device": DEVICES[0]}, {"event": "current", "number": 1, **time},

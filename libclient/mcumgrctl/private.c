@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/private.h"
+#include "libclient/mcumgrctl/text.h"
+#include "proto/macro.h"
+
+#define START_MS 10000
+#define SAID_MAX 2000
+
+static char directory[] = "/tmp/mcumgrctl-XXXXXX";
+static char *socket_path;
+static pid_t daemon_pid;
+static int lifeline = -1; /* its standard input */
+
+static bool same_tty(const char *a, const char *b)
+{
+	_cleanup_free_ char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
+
+	return strcmp(a, b) == 0 || (real_a && real_b && strcmp(real_a, real_b) == 0);
+}
+
+/* The id under which a running daemon has the tty; NULL: it has not, or there is none to ask. malloc'd. */
+static char *known_device(struct ctl *ctl, const char *tty)
+{
+	struct mcumgr_device *devices = NULL;
+	struct mcumgr *m;
+	char *id = NULL;
+	size_t n = 0, i;
+
+	if (mcumgr_new(&m) < 0)
+		out_of_memory();
+	if (mcumgr_connect(m, ctl->socket) == 0)
+		mcumgr_list(m, &devices, &n, NULL);
+	for (i = 0; i < n && !id; i++)
+		if (devices[i].id && devices[i].tty && same_tty(devices[i].tty, tty))
+			id = format("%s", devices[i].id);
+	mcumgr_devices_free(devices, n);
+	mcumgr_free(m);
+	return id;
+}
+
+static int fail(struct ctl *ctl, const char *message, const char *hint)
+{
+	return (int)failure_local(ctl, ctl->serial, CODE_DAEMON, "DaemonUnreachable", message, hint);
+}
+
+/* Where the daemon says that it is ready (sd_notify), or -1. */
+static int open_notify(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* In the child. What it says goes to `said`. */
+static _Noreturn void run_daemon(const char *port, const char *state, const char *notify, int input, int said)
+{
+	const char *named = getenv("MCUMGRD");
+	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)"/dev/null", (char *)"--socket", socket_path,
+		(char *)"--state-dir", (char *)state, (char *)"--port", (char *)port, (char *)"--log-level", (char *)"error",
+		(char *)"--until-eof", NULL };
+
+	/* Ctrl-C is for mcumgrctl, which cancels first. */
+	setpgid(0, 0);
+	dup2(input, STDIN_FILENO);
+	dup2(said, STDOUT_FILENO);
+	dup2(said, STDERR_FILENO);
+	setenv("NOTIFY_SOCKET", notify, 1);
+	unsetenv("LISTEN_FDS");
+	unsetenv("WATCHDOG_USEC");
+	if (named) {
+		execv(named, argv);
+	} else {
+		execvp(argv[0], argv);
+		execv(MCUMGRD_PATH, argv);
+	}
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", named ? named : argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* 0: it serves; -1: it ended, or took too long. Its output ends when it does. */
+static int wait_until_ready(int notify, int said)
+{
+	uint64_t end = ctl_now() + START_MS, now;
+
+	while ((now = ctl_now()) < end) {
+		struct pollfd p[] = { { .fd = notify, .events = POLLIN }, { .fd = said } };
+		char text[256] = "";
+
+		poll(p, 2, (int)(end - now));
+		if (p[1].revents & (POLLHUP | POLLERR))
+			return -1;
+		if (recv(notify, text, sizeof(text) - 1, 0) > 0 && strstr(text, "READY=1"))
+			return 0;
+	}
+	return -1;
+}
+
+/* What it had to say, to its last full line. */
+static char *read_said(int said)
+{
+	char text[SAID_MAX + 1];
+	ssize_t n;
+
+	fcntl(said, F_SETFL, O_NONBLOCK);
+	n = read(said, text, SAID_MAX);
+	text[n > 0 ? n : 0] = 0;
+	return format("%s", text);
+}
+
+static int spawn(struct ctl *ctl, const char *port)
+{
+	_cleanup_free_ char *notify_path = format("%s/notify", directory), *state = format("%s/state", directory), *words = NULL;
+	int notify = open_notify(notify_path), input[2] = { -1, -1 }, said[2] = { -1, -1 }, r = -1;
+
+	if (notify >= 0 && pipe2(input, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0) {
+		daemon_pid = fork();
+		if (daemon_pid == 0)
+			run_daemon(port, state, notify_path, input[0], said[1]);
+		close(input[0]);
+		close(said[1]);
+		lifeline = input[1];
+		if (daemon_pid > 0)
+			r = wait_until_ready(notify, said[0]);
+		words = read_said(said[0]);
+		/* Kept open: a daemon that cannot write its log must not end by SIGPIPE. */
+		if (r < 0)
+			close(said[0]);
+	}
+	if (notify >= 0)
+		close(notify);
+	return r < 0 ? fail(ctl, "cannot start a daemon for this tty", words ? words : strerror(errno)) : 0;
+}
+
+int private_setup(struct ctl *ctl)
+{
+	_cleanup_free_ char *port = NULL;
+	char *tty = known_device(ctl, ctl->serial);
+
+	ctl->device = ctl->device_found = tty;
+	if (tty)
+		return 0;
+	if (ctl->detach)
+		return (int)failure_local(ctl, ctl->serial, CODE_USAGE, "Usage", "no daemon has this tty, so that none could go on with the job",
+			"Leave --detach out, or have mcumgrd manage the tty: --port, or a section of mcumgrd.conf(5).");
+	if (strchr(ctl->serial, ','))
+		return fail(ctl, "a tty with a comma in its path cannot be managed", NULL);
+	/* Links stay: they are followed anew when the board is back after a reset. */
+	tty = *ctl->serial == '/' ? format("%s", ctl->serial) : format("%s/%s", getcwd((char[4096]){ 0 }, 4096), ctl->serial);
+	ctl->device = ctl->device_found = tty;
+	if (access(tty, F_OK) < 0)
+		return (int)failure_local(ctl, ctl->serial, CODE_DEVICE, "NoSuchDevice", strerror(errno),
+			"mcumgrctl list shows the boards of the daemon.");
+	if (!mkdtemp(directory))
+		return fail(ctl, "cannot make a directory in /tmp for a daemon of its own", strerror(errno));
+	socket_path = format("%s/socket", directory);
+	port = ctl->baud ? format("%s,baud=%d", tty, (int)ctl->baud) : format("%s", tty);
+	ctl->socket = socket_path;
+	return spawn(ctl, port);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+void private_end(void)
+{
+	if (!socket_path)
+		return;
+	close(lifeline);
+	if (daemon_pid > 0)
+		waitpid(daemon_pid, NULL, 0);
+	nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(TAKE_PTR(socket_path));
+}

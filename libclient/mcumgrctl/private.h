@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* --serial TTY, for boards that no daemon looks after: a tty is opened by mcumgrd and nobody else, so that where the daemon
+ * that is running does not have it, one is started for this run alone, with a directory of its own. It ends with its
+ * standard input, thus with mcumgrctl, however that ends. */
+
+struct ctl;
+
+/* Sets ctl->socket and ctl->device. 0, or an exit code of something reported. */
+int private_setup(struct ctl *ctl);
+
+/* Ends the daemon that was started, if any, and removes its directory. */
+void private_end(void);
