@@ -123,6 +123,15 @@ void api_fail_stopping(struct call *call)
 	api_fail(call, "Stopping", NULL, NULL, "the daemon is ending");
 }
 
+/* Beyond 2^63-1 a decimal string, as everywhere in the API. */
+static void put_uint(json_object *o, const char *name, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	api_put(o, name, value > INT64_MAX ? json_object_new_string(text) : json_object_new_int64((int64_t)value));
+}
+
 static void fail_remote(struct call *call, const struct api_request *r, const struct smp_status *s)
 {
 	const char *name = smp_rc_name(s->group, s->rc), *text = smp_rc_text(s->group, s->rc);
@@ -144,7 +153,7 @@ static void fail_remote(struct call *call, const struct api_request *r, const st
 	else
 		json_object_object_add(o, "group", NULL);
 	api_put_string(o, "groupName", s->group >= 0 ? smp_group_name((unsigned int)s->group) : NULL);
-	api_put_int(o, "rc", (int64_t)s->rc);
+	put_uint(o, "rc", s->rc);
 	api_put_string(o, "name", name);
 	api_put_string(o, "reason", s->reason);
 	api_fail(call, "DeviceError", o, hint, "%s answered with error %" PRIu64 "%s%s%s%s%s%s", r->device, s->rc,

@@ -1,0 +1,635 @@
+/* SPDX-License-Identifier: MIT */
+/* The API above a registry and boards that the test plays: readers that are slow, clients that leave, every way a request ends.
+ * What real boards answer is tested with the whole daemon. */
+#include <stdatomic.h>
+
+#include "daemon/api.h"
+#include "daemon/log.h"
+#include "daemon/update.h"
+#include "proto/json.h"
+#include "tests/unit/wire.h"
+
+/* The registry and the boards */
+
+static struct wire wire;
+static struct server *server;
+static struct api *api;
+static struct registry_observer *observers;
+static uint64_t number = 100;
+static const struct config_device section = { .name = (char *)"bench", .alias = (char *)"red" };
+static struct device board = { .id = (char *)"a", .config = &section, .state = DEVICE_READY, .interface = -1 };
+static struct request *submitted;
+static int submit_result;
+static atomic_int submits, cancels, reboots, job_cancels;
+static struct job *only_job;
+static struct update_options options_seen;
+
+uv_loop_t *registry_loop(struct registry *r _unused_)
+{
+	return &wire.loop;
+}
+
+size_t registry_count(const struct registry *r _unused_)
+{
+	return 1;
+}
+
+struct device *registry_at(struct registry *r _unused_, size_t index _unused_)
+{
+	return &board;
+}
+
+enum resolve_result registry_resolve(struct registry *r _unused_, const char *selector, struct device **ret,
+		struct device ***ret_matches _unused_, size_t *ret_count _unused_, char *text _unused_,
+		size_t text_size _unused_)
+{
+	if (selector && strcmp(selector, "a") != 0)
+		return RESOLVE_NONE;
+	*ret = &board;
+	return RESOLVED;
+}
+
+void registry_observe(struct registry *r _unused_, struct registry_observer *o)
+{
+	o->next = observers;
+	observers = o;
+}
+
+void registry_unobserve(struct registry *r _unused_, struct registry_observer *o)
+{
+	struct registry_observer **p = &observers;
+
+	while (*p != o)
+		p = &(*p)->next;
+	*p = o->next;
+}
+
+uint64_t registry_number(const struct registry *r _unused_)
+{
+	return number;
+}
+
+void registry_changed(struct registry *r _unused_, enum registry_event event, struct device *device, struct job *job)
+{
+	number++;
+	for (struct registry_observer *o = observers, *next; o; o = next) {
+		next = o->next;
+		o->event(o, event, number, device, job);
+	}
+}
+
+size_t registry_job_count(const struct registry *r _unused_)
+{
+	return only_job != NULL;
+}
+
+struct job *registry_job_at(const struct registry *r _unused_, size_t index _unused_)
+{
+	return only_job;
+}
+
+struct job *registry_job_find(const struct registry *r _unused_, const char *id)
+{
+	return only_job && strcmp(only_job->id, id) == 0 ? only_job : NULL;
+}
+
+const char *device_state_name(const struct device *d _unused_)
+{
+	return "ready";
+}
+
+int device_submit(struct device *d _unused_, struct request *request)
+{
+	if (submit_result < 0)
+		return submit_result;
+	submitted = request;
+	atomic_fetch_add(&submits, 1);
+	return 0;
+}
+
+void device_cancel(struct device *d _unused_, struct request *request)
+{
+	ck_assert_ptr_eq(request, submitted);
+	submitted = NULL;
+	atomic_fetch_add(&cancels, 1);
+}
+
+void device_expect_reboot(struct device *d _unused_, bool recovery_wanted)
+{
+	atomic_fetch_add(&reboots, recovery_wanted ? 100 : 1);
+}
+
+int device_learn_images(struct device *d _unused_, const struct value *reply _unused_)
+{
+	return 0;
+}
+
+void device_limits(const struct device *d _unused_, struct device_limits *ret)
+{
+	*ret = (struct device_limits){ .message_max = 380, .window_start = 1 };
+}
+
+void device_tune(struct device *d _unused_, const struct device_tuning *tuning _unused_)
+{
+}
+
+int update_start(struct device *device _unused_, struct blob *blob, const struct update_options *options, struct job **ret,
+		const char **ret_text)
+{
+	ck_assert_uint_eq(blob->size, 3);
+	options_seen = *options;
+	*ret_text = "update-7";
+	if (submit_result < 0)
+		return submit_result;
+	*ret = job_ref(only_job);
+	return 0;
+}
+
+/* Test bed */
+
+static void open_all(void *user _unused_)
+{
+	static struct image_store *images;
+	char *text;
+
+	ck_assert_int_eq(image_store_new(&wire.loop, NULL, &images), 0);
+	ck_assert_int_eq(api_new(NULL, images, &api), 0);
+	ck_assert_int_eq(server_new(&wire.loop, api_handle, api, &server), 0);
+	ck_assert_int_eq(server_open(server, wire.path, NULL, &text), 0);
+	wire.loop.data = images;
+}
+
+static void close_all(void *user _unused_)
+{
+	server_stop(server, NULL, NULL);
+	image_store_close(wire.loop.data);
+}
+
+static void setup(void)
+{
+	submitted = NULL;
+	submit_result = 0;
+	only_job = NULL;
+	atomic_store(&submits, 0);
+	atomic_store(&cancels, 0);
+	atomic_store(&reboots, 0);
+	atomic_store(&job_cancels, 0);
+	wire_init(&wire);
+	open_all(NULL);
+	wire_start(&wire);
+}
+
+static void teardown(void)
+{
+	wire_do(&wire, close_all, NULL);
+	wire_end(&wire);
+	ck_assert_ptr_null(observers);
+	api_free(api);
+}
+
+static bool is_submitted(void *user)
+{
+	return atomic_load(&submits) >= *(int *)user;
+}
+
+static bool is_cancelled(void *user)
+{
+	return atomic_load(&cancels) >= *(int *)user;
+}
+
+static json_object *hear_json(int fd)
+{
+	char *text = wire_hear(fd);
+	json_object *o = NULL;
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(json_parse(text, strlen(text), &o, NULL), 0);
+	free(text);
+	return o;
+}
+
+static json_object *at(json_object *o, const char *key)
+{
+	return json_object_object_get(json_object_object_get(o, "parameters"), key);
+}
+
+/* Watch */
+
+#define CHANGES 50000 /* of 180 bytes: twice what may be unsent */
+
+static void change_much(void *user)
+{
+	for (int i = 0; i < *(int *)user; i++)
+		registry_changed(NULL, REGISTRY_CHANGED, &board, NULL);
+}
+
+START_TEST(slow_watchers_are_told_what_they_missed)
+{
+	int fd = wire_connect(&wire), much = CHANGES, one = 1;
+	uint64_t expected = 0, missed = 0, changes = 0;
+	bool picture = false;
+
+	wire_say(fd, "{\"method\":\"io.mcumgr.Watch\",\"more\":true}");
+	for (int i = 0; i < 2; i++) {
+		json_object *o = hear_json(fd);
+
+		expected = json_object_get_uint64(at(o, "number"));
+		json_object_put(o);
+	}
+	wire_do(&wire, change_much, &much);
+	while (!picture) {
+		json_object *o = hear_json(fd);
+		const char *event = json_object_get_string(at(o, "event"));
+
+		if (strcmp(event, "changed") == 0) {
+			ck_assert_uint_eq(json_object_get_uint64(at(o, "number")), ++expected);
+			ck_assert_ptr_null(at(o, "missed"));
+			changes++;
+		} else if (strcmp(event, "present") == 0) {
+			missed = json_object_get_uint64(at(o, "missed"));
+			ck_assert_uint_eq(json_object_get_uint64(at(o, "number")), expected + missed);
+		} else {
+			ck_assert_str_eq(event, "current");
+			ck_assert_ptr_null(at(o, "missed"));
+			picture = true;
+		}
+		json_object_put(o);
+	}
+	ck_assert_uint_gt(missed, 0);
+	ck_assert_uint_gt(changes, 1000);
+	ck_assert_uint_eq(changes + missed, CHANGES);
+	wire_do(&wire, change_much, &one);
+	json_object *o = hear_json(fd);
+	ck_assert_str_eq(json_object_get_string(at(o, "event")), "changed");
+	ck_assert_uint_eq(json_object_get_uint64(at(o, "number")), expected + missed + 1);
+	json_object_put(o);
+	close(fd);
+}
+END_TEST
+
+static bool nobody_watches(void *user _unused_)
+{
+	return !__atomic_load_n(&observers, __ATOMIC_ACQUIRE);
+}
+
+START_TEST(watchers_that_leave_are_forgotten)
+{
+	int fd = wire_connect(&wire);
+
+	wire_say(fd, "{\"method\":\"io.mcumgr.Watch\",\"more\":true}");
+	json_object_put(hear_json(fd));
+	close(fd);
+	ck_assert(wire_wait(nobody_watches, NULL));
+}
+END_TEST
+
+/* Requests */
+
+START_TEST(leaving_cancels_the_request)
+{
+	int fd = wire_connect(&wire), one = 1;
+
+	wire_say(fd, "{\"method\":\"io.mcumgr.Echo\",\"parameters\":{\"text\":\"x\"}}");
+	ck_assert(wire_wait(is_submitted, &one));
+	close(fd);
+	ck_assert(wire_wait(is_cancelled, &one));
+}
+END_TEST
+
+static struct answer answer;
+
+static void finish(void *user _unused_)
+{
+	struct request *r = submitted;
+
+	submitted = NULL;
+	r->done(r, &answer);
+}
+
+static const struct {
+	struct answer answer;
+	const char *error, *parameters;
+} answers[] = {
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = 3 } }, "DeviceError",
+		"\"device\":\"a\",\"group\":null,\"rc\":3,\"name\":\"EINVAL\",\"message\":\"a answered with error 3 EINVAL" },
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = 5, .reason = (char *)"no such \"thing\"" } },
+		"DeviceError", "\"name\":\"ENOENT\",\"reason\":\"no such \\\"thing\\\"\",\"message\":" },
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = 1, .rc = 27 } }, "DeviceError",
+		"\"group\":1,\"groupName\":\"image\",\"rc\":27,\"name\":" },
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = 77, .rc = 99 } }, "DeviceError",
+		"\"device\":\"a\",\"group\":77,\"rc\":99,\"message\":\"a answered with error 99\",\"hint\":" },
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = UINT64_MAX } }, "DeviceError",
+		"\"rc\":\"18446744073709551615\",\"message\":\"a answered with error 18446744073709551615\"" },
+	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = 8 } }, "NotSupported",
+		"{\"device\":\"a\",\"group\":0,\"command\":0,\"message\":\"a does not have command 0 of group 0\",\"hint\":" },
+	{ { .error = -ETIMEDOUT, .text = "3 attempts in 1.5 s" }, "TimedOut",
+		"{\"device\":\"a\",\"message\":\"a did not answer: 3 attempts in 1.5 s\",\"hint\":" },
+	{ { .error = -EAGAIN }, "TimedOut", "\"message\":\"the request waited behind a job of a until its deadline\",\"hint\":" },
+	{ { .error = -ENODEV, .text = "unplugged" }, "DeviceGone", "\"message\":\"a went away: unplugged\",\"hint\":" },
+	{ { .error = -EBADMSG, .text = "CBOR ends early" }, "ProtocolError",
+		"{\"device\":\"a\",\"reason\":\"CBOR ends early\",\"message\":\"the answer of a breaks the protocol: CBOR ends "
+		"early\",\"hint\":" },
+	{ { .error = -EBUSY }, "LimitExceeded", "{\"limit\":\"queue\",\"maximum\":64,\"message\":" },
+	{ { .error = -EMSGSIZE }, "LimitExceeded", "{\"limit\":\"request\",\"maximum\":0,\"message\":" },
+};
+
+START_TEST(every_end_of_a_request_has_its_error)
+{
+	int fd = wire_connect(&wire), one = 1;
+	char *text, head[80];
+
+	wire_say(fd, "{\"method\":\"io.mcumgr.Echo\",\"parameters\":{\"text\":\"x\"}}");
+	ck_assert(wire_wait(is_submitted, &one));
+	answer = answers[_i].answer;
+	wire_do(&wire, finish, NULL);
+	text = wire_hear(fd);
+	snprintf(head, sizeof(head), "{\"error\":\"io.mcumgr.%s\",\"parameters\":{", answers[_i].error);
+	ck_assert_msg(strncmp(text, head, strlen(head)) == 0, "%s", text);
+	ck_assert_msg(strstr(text, answers[_i].parameters) != NULL, "%s", text);
+	ck_assert_msg(strstr(text, "\"message\":\"") && strstr(text, "\"hint\":\""), "%s", text);
+	free(text);
+	close(fd);
+}
+END_TEST
+
+static const struct {
+	int result;
+	const char *text;
+} submit_errors[] = {
+	{ -ENODEV, "{\"error\":\"io.mcumgr.DeviceUnavailable\",\"parameters\":{\"device\":\"a\",\"state\":\"ready\",\"message\":" },
+	{ -EBUSY, "{\"error\":\"io.mcumgr.LimitExceeded\",\"parameters\":{\"limit\":\"queue\",\"maximum\":64," },
+	{ -EMSGSIZE, "{\"error\":\"io.mcumgr.LimitExceeded\",\"parameters\":{\"limit\":\"request\"," },
+	{ -ENOMEM, "{\"error\":\"io.mcumgr.LimitExceeded\",\"parameters\":{\"limit\":\"memory\"," },
+};
+
+START_TEST(every_refusal_of_a_request_has_its_error)
+{
+	int fd = wire_connect(&wire);
+	char *text;
+
+	submit_result = submit_errors[_i].result;
+	wire_say(fd, "{\"method\":\"io.mcumgr.Echo\",\"parameters\":{\"text\":\"x\"}}");
+	text = wire_hear(fd);
+	ck_assert_msg(strstr(text, submit_errors[_i].text) == text, "%s", text);
+	free(text);
+	close(fd);
+}
+END_TEST
+
+/* How a call becomes a request, and what the daemon makes of its end. */
+static const struct {
+	const char *call;
+	enum request_class class;
+	uint8_t op;
+	uint16_t group;
+	uint8_t id;
+	enum smp_repeat repeat;
+	unsigned int answer_ms, timeout_ms;
+	int error, reboots; /* 100: into the bootloader */
+} requests[] = {
+	{ "Echo\",\"parameters\":{\"text\":\"\",\"timeoutMs\":77}", REQUEST_READ, SMP_WRITE, 0, 0, REPEAT_HARMLESS, 0, 77, -EIO, 0 },
+	{ "Reset\"", REQUEST_WRITE, SMP_WRITE, 0, 5, REPEAT_NEVER, 0, 0, 0, 1 },
+	{ "Reset\"", REQUEST_WRITE, SMP_WRITE, 0, 5, REPEAT_NEVER, 0, 0, -ETIMEDOUT, 1 },
+	{ "Reset\"", REQUEST_WRITE, SMP_WRITE, 0, 5, REPEAT_NEVER, 0, 0, -EREMOTEIO, 0 },
+	{ "Reset\",\"parameters\":{\"bootMode\":1}", REQUEST_WRITE, SMP_WRITE, 0, 5, REPEAT_NEVER, 0, 0, 0, 100 },
+	{ "ImageErase\"", REQUEST_WRITE, SMP_WRITE, 1, 5, REPEAT_NEVER, 60000, 0, 0, 0 },
+	{ "SettingsLoad\"", REQUEST_WRITE, SMP_READ, 3, 3, REPEAT_NEVER, 10000, 0, 0, 0 },
+	{ "Request\",\"parameters\":{\"operation\":\"read\",\"group\":1,\"command\":0}", REQUEST_READ, SMP_READ, 1, 0, REPEAT_NEVER,
+		5000, 0, -EIO, 0 },
+	{ "Request\",\"parameters\":{\"operation\":\"write\",\"group\":0,\"command\":0}", REQUEST_READ, SMP_WRITE, 0, 0,
+		REPEAT_NEVER, 0, 0, -EIO, 0 },
+	{ "Request\",\"parameters\":{\"operation\":\"write\",\"group\":64,\"command\":9}", REQUEST_WRITE, SMP_WRITE, 64, 9,
+		REPEAT_NEVER, 0, 0, -EIO, 0 },
+	{ "Request\",\"parameters\":{\"operation\":\"write\",\"group\":0,\"command\":5,\"payload\":{\"boot_mode\":1}}", REQUEST_WRITE,
+		SMP_WRITE, 0, 5, REPEAT_NEVER, 0, 0, 0, 100 },
+};
+
+START_TEST(calls_become_requests)
+{
+	static const struct value empty = { .kind = VALUE_MAP };
+	int fd = wire_connect(&wire), one = 1;
+	char call[200];
+
+	snprintf(call, sizeof(call), "{\"method\":\"io.mcumgr.%s}", requests[_i].call);
+	wire_say(fd, call);
+	ck_assert(wire_wait(is_submitted, &one));
+	ck_assert_int_eq(submitted->class, requests[_i].class);
+	ck_assert_uint_eq(submitted->op, requests[_i].op);
+	ck_assert_uint_eq(submitted->group, requests[_i].group);
+	ck_assert_uint_eq(submitted->id, requests[_i].id);
+	ck_assert_int_eq(submitted->repeat, requests[_i].repeat);
+	ck_assert_uint_eq(submitted->answer_ms, requests[_i].answer_ms);
+	ck_assert_uint_eq(submitted->timeout_ms, requests[_i].timeout_ms);
+	answer = (struct answer){ .error = requests[_i].error, .payload = &empty };
+	wire_do(&wire, finish, NULL);
+	free(wire_hear(fd));
+	ck_assert_int_eq(atomic_load(&reboots), requests[_i].reboots);
+	close(fd);
+}
+END_TEST
+
+/* Jobs */
+
+static int step_begin(struct job *job _unused_)
+{
+	return JOB_WAIT;
+}
+
+static const struct job_step steps[] = { { "check", step_begin }, { "upload", step_begin }, { NULL } };
+
+static void job_armed(struct job *job _unused_, unsigned int ms _unused_)
+{
+}
+
+static void job_told(struct job *job)
+{
+	registry_changed(NULL, REGISTRY_JOB, &board, job);
+}
+
+static uint64_t job_now(struct job *job _unused_)
+{
+	return uv_now(&wire.loop);
+}
+
+static void job_explain(struct job *job, int error)
+{
+	if (error == -ECANCELED)
+		atomic_fetch_add(&job_cancels, 1);
+	job_fail(job, error, error == -ECANCELED ? "Cancelled" : "NotBooted", strdup("{\"device\":\"a\",\"message\":\"so\"}"));
+}
+
+static void job_destroy(struct job *job)
+{
+	free(job);
+	only_job = NULL;
+}
+
+static const struct job_owner owner = { job_armed, job_told, job_told, job_now };
+
+static void new_job(void *user)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	job_init(job, "update", steps, &owner, NULL);
+	strcpy(job->id, "update-7");
+	job->device_id = strdup("a");
+	job->destroy = job_destroy;
+	job->explain = job_explain;
+	job->detached = user != NULL;
+	only_job = job;
+	job_start(job);
+}
+
+static void end_job(void *user)
+{
+	job_complete(only_job, user ? -EIO : 0);
+}
+
+static void drop_job(void *user _unused_)
+{
+	job_unref(only_job);
+}
+
+static void put_file(int fd)
+{
+	wire_say(fd, "{\"method\":\"io.mcumgr.ImagePut\",\"parameters\":{\"data\":\"YWJj\",\"any\":true}}");
+	wire_expect(fd, "{\"parameters\":{\"hash\":\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"}}");
+}
+
+#define UPDATE(more)                                                                                                   \
+	"{\"method\":\"io.mcumgr.Update\",\"more\":" more ",\"parameters\":{"                                          \
+	"\"file\":\"BA7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\",\"confirm\":false,"             \
+	"\"imageNumber\":1,\"eraseFirst\":true,\"bootTimeoutMs\":5000}}"
+
+START_TEST(updates_are_followed)
+{
+	int fd = wire_connect(&wire);
+	char *text;
+
+	wire_do(&wire, new_job, NULL);
+	put_file(fd);
+	wire_say(fd, UPDATE("true"));
+	wire_expect(fd, "{\"parameters\":{\"job\":\"update-7\",\"step\":\"check\",\"percent\":0},\"continues\":true}");
+	ck_assert(options_seen.no_confirm && options_seen.has_image && options_seen.image == 1 && options_seen.erase_first);
+	ck_assert(!options_seen.force_confirm && !options_seen.upload_only && options_seen.boot_timeout_ms == 5000);
+	wire_do(&wire, end_job, NULL);
+	text = wire_hear(fd);
+	ck_assert_msg(strstr(text, "\"step\":\"upload\"") != NULL, "%s", text);
+	free(text);
+	wire_do(&wire, end_job, &wire); /* it fails */
+	wire_expect(fd, "{\"error\":\"io.mcumgr.NotBooted\",\"parameters\":{\"device\":\"a\",\"message\":\"so\"}}");
+	wire_say(fd, "{\"method\":\"io.mcumgr.JobWatch\",\"more\":true,\"parameters\":{\"job\":\"update-7\"}}");
+	text = wire_hear(fd);
+	ck_assert_msg(strstr(text, "\"state\":\"failed\"") && !strstr(text, "continues"), "%s", text);
+	ck_assert_ptr_nonnull(strstr(text, "\"error\":{\"error\":\"io.mcumgr.NotBooted\",\"parameters\":{\"device\":\"a\""));
+	free(text);
+	close(fd);
+	wire_do(&wire, drop_job, NULL);
+}
+END_TEST
+
+START_TEST(updates_without_more_answer_once)
+{
+	int fd = wire_connect(&wire);
+	char *text;
+
+	wire_do(&wire, new_job, NULL);
+	put_file(fd);
+	wire_say(fd, UPDATE("false"));
+	wire_say(fd, "{\"method\":\"io.mcumgr.Nope\"}");
+	while (nobody_watches(NULL))
+		poll(NULL, 0, 1);
+	wire_do(&wire, end_job, NULL);
+	wire_do(&wire, end_job, NULL);
+	text = wire_hear(fd);
+	ck_assert_msg(strstr(text, "\"step\":\"done\"") && !strstr(text, "continues"), "%s", text);
+	free(text);
+	text = wire_hear(fd);
+	ck_assert_ptr_nonnull(strstr(text, "MethodNotFound"));
+	free(text);
+	close(fd);
+	wire_do(&wire, drop_job, NULL);
+}
+END_TEST
+
+static bool is_job_cancelled(void *user _unused_)
+{
+	return atomic_load(&job_cancels) == 1;
+}
+
+START_TEST(leaving_cancels_the_job_unless_it_is_detached)
+{
+	bool detached = _i == 1;
+	int fd = wire_connect(&wire), other = wire_connect(&wire);
+	char *text;
+
+	wire_do(&wire, new_job, detached ? &wire : NULL);
+	put_file(fd);
+	wire_say(fd, UPDATE("true"));
+	free(wire_hear(fd));
+	wire_say(other, "{\"method\":\"io.mcumgr.JobWatch\",\"more\":true,\"parameters\":{\"job\":\"update-7\"}}");
+	free(wire_hear(other));
+	close(fd);
+	if (!detached) {
+		text = wire_hear(other);
+		ck_assert_msg(strstr(text, "\"state\":\"cancelled\"") != NULL, "%s", text);
+		free(text);
+		ck_assert(wire_wait(is_job_cancelled, NULL));
+	} else {
+		wire_do(&wire, end_job, NULL);
+		wire_do(&wire, end_job, NULL);
+		do {
+			text = wire_hear(other);
+			ck_assert_ptr_null(strstr(text, "cancelled"));
+			detached = strstr(text, "\"state\":\"done\"") == NULL;
+			free(text);
+		} while (detached);
+		ck_assert_int_eq(atomic_load(&job_cancels), 0);
+	}
+	close(other);
+	wire_do(&wire, drop_job, NULL);
+}
+END_TEST
+
+START_TEST(a_busy_board_refuses_a_second_job)
+{
+	int fd = wire_connect(&wire);
+	char *text;
+
+	put_file(fd);
+	submit_result = -EBUSY;
+	wire_say(fd, UPDATE("true"));
+	text = wire_hear(fd);
+	ck_assert_msg(strstr(text, "{\"error\":\"io.mcumgr.UpdateRefused\",\"parameters\":{\"device\":\"a\",\"reason\":\"job\","
+				    "\"message\":\"the job update-7 runs on a\"") == text, "%s", text);
+	free(text);
+	close(fd);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("api");
+	TCase *c = tcase_create("api");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	log_set_level(LOG_LEVEL_ERROR);
+	tcase_add_checked_fixture(c, setup, teardown);
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, slow_watchers_are_told_what_they_missed);
+	tcase_add_test(c, watchers_that_leave_are_forgotten);
+	tcase_add_test(c, leaving_cancels_the_request);
+	tcase_add_loop_test(c, every_end_of_a_request_has_its_error, 0, ARRAY_SIZE(answers));
+	tcase_add_loop_test(c, every_refusal_of_a_request_has_its_error, 0, ARRAY_SIZE(submit_errors));
+	tcase_add_loop_test(c, calls_become_requests, 0, ARRAY_SIZE(requests));
+	tcase_add_test(c, updates_are_followed);
+	tcase_add_test(c, updates_without_more_answer_once);
+	tcase_add_loop_test(c, leaving_cancels_the_job_unless_it_is_detached, 0, 2);
+	tcase_add_test(c, a_busy_board_refuses_a_second_job);
+	suite_add_tcase(s, c);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
