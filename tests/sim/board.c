@@ -88,8 +88,21 @@ static void app_begin(struct board *b)
 		shell_prompt(b);
 }
 
+static void banner_version(struct board *b)
+{
+	char line[IMAGE_VERSION_MAX + 32] = "I: Image version: v";
+	struct image_info info;
+
+	if (image_read(&b->image[0].slot[b->image[0].active], &info))
+		return;
+	image_version_format(&info.version, line + strlen(line));
+	strcat(line, "\r\n");
+	banner(b, line);
+}
+
 static void jump(struct board *b)
 {
+	banner_version(b);
 	banner(b, "I: Jumping to the first image slot\r\n");
 	if (b->set.hang_up && b->booted_before)
 		link_unplug(&b->link);
@@ -144,7 +157,8 @@ static void bootloader_start(struct board *b)
 	enter(b, PHASE_BOOTLOADER);
 	if (b->set.wait_dfu_ms)
 		usb_up(b);
-	banner(b, "*** Booting MCUboot v2.2.0 ***\r\n");
+	banner(b, "*** Booting MCUboot v2.2.0 ***\r\n*** Using Zephyr OS build v4.4.0 ***\r\n"
+		  "I: Starting bootloader\r\n");
 	if (fault(b, FAULT_HANG_AT_BOOT, &f)) {
 		enter(b, PHASE_HUNG);
 		return;

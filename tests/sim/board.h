@@ -54,6 +54,7 @@ struct image_slots {
 	struct flash_area slot[2];
 	enum swap_type swapping;
 	size_t swapped, to_swap; /* sectors */
+	bool kept_at_start;      /* swap-offset: where the image in slot 1 is */
 	int active;              /* the slot that runs */
 };
 
@@ -241,6 +242,12 @@ size_t bootloader_begin(struct board *b);
 void bootloader_interrupted(struct board *b, double part);
 /* Ends the work. Returns whether there is an app to start. */
 bool bootloader_finish(struct board *b);
+/*
+ * The image in a slot as the app finds it, or the error that says why not. With
+ * swap-offset an image is one sector in, except the one that a revert would
+ * bring back: when the new one has been confirmed, nobody finds it any more.
+ */
+int bootloader_find_image(const struct board *b, int image, int slot, struct image_info *ret);
 /* What the next boot would do with an image (SMP §7.3). */
 enum swap_type bootloader_swap_type(const struct board *b, int image);
 /* Like boot_set_next() of MCUboot: marks a slot for test or for good. */

@@ -4,6 +4,7 @@
 
 #include "board.h"
 #include "sim.h"
+#include "smp-codes.h"
 
 /*
  * MCUboot's part (SMP §7): what it does with the slots at boot, by mode. Swaps
@@ -53,6 +54,16 @@ int bootloader_fill(struct board *b, uint64_t image_seed)
 			return r;
 	}
 	return 0;
+}
+
+int bootloader_find_image(const struct board *b, int image, int slot, struct image_info *ret)
+{
+	const struct image_slots *im = &b->image[image];
+	bool reverts = bootloader_swap_type(b, image) == SWAP_REVERT;
+
+	if (slot == 1 && b->set.mode == MODE_SWAP_OFFSET && im->kept_at_start != reverts)
+		return IMG_NO_IMAGE;
+	return image_read(&im->slot[slot], ret);
 }
 
 enum swap_type bootloader_swap_type(const struct board *b, int image)
@@ -200,6 +211,7 @@ static void finish_swap(struct board *b, struct image_slots *im)
 		flash_erase(&im->slot[1], 0, FLASH_SECTOR);
 		flash_trailer_erase(&im->slot[1]);
 	}
+	im->kept_at_start = im->swapping != SWAP_REVERT;
 	im->swapping = SWAP_NONE;
 }
 

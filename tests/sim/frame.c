@@ -80,12 +80,14 @@ void frame_rx_reset(struct frame_rx *rx, size_t cap)
 	rx->started = false;
 }
 
-/* Strips the newline; an app tolerates \r before it, recovery does not (SMP §2.1). */
+/* Strips the newline and blanks; an app tolerates \r before it, recovery does not (SMP §2.1). */
 static size_t line_text(enum frame_style style, const uint8_t *line, size_t len)
 {
 	if (len && line[len - 1] == '\n')
 		len--;
 	if (style == FRAME_ZEPHYR && len && line[len - 1] == '\r')
+		len--;
+	while (len && line[len - 1] == ' ')
 		len--;
 	return len;
 }

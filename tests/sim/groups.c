@@ -11,7 +11,7 @@ int stat_show(struct board *b, const struct request *req, struct reply *reply)
 	struct payload_value name = { 0 };
 	struct payload_want want[] = { WANT_TEXT("name", &name) };
 
-	if (request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)) || !want[0].found)
 		return RC_INVAL;
 	if (name.len != strlen(stat_group) || memcmp(name.data, stat_group, name.len)) {
 		reply_error(reply, GROUP_STAT, STAT_INVALID_STAT_NAME);
@@ -69,7 +69,7 @@ int enum_single(struct board *b, const struct request *req, struct reply *reply)
 	uint64_t index = 0;
 	struct payload_want want[] = { WANT_UINT("index", &index) };
 
-	if (req->len && request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	if (index >= n) {
 		reply_error(reply, GROUP_ENUM, ENUM_INDEX_TOO_LARGE);
@@ -99,7 +99,7 @@ int enum_details(struct board *b, const struct request *req, struct reply *reply
 	struct payload_value list = { 0 };
 	struct payload_want want[] = { { .key = "groups", .kind = KIND_ARRAY, .value = &list } };
 
-	if (req->len && request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	writer_text(&reply->w, "groups");
 	writer_list_begin(&reply->w);

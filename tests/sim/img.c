@@ -89,7 +89,7 @@ static void put_slot(const struct board *b, struct writer *w, int image, int slo
 	char version[IMAGE_VERSION_MAX];
 	struct image_info info;
 
-	if (image_read(&b->image[image].slot[slot], &info))
+	if (bootloader_find_image(b, image, slot, &info))
 		return;
 	image_version_format(&info.version, version);
 	writer_map_begin(w);
@@ -127,7 +127,7 @@ static int find_hash(const struct board *b, const struct payload_value *hash, bo
 	for (int n = 0; n < 2 * (int)b->set.images; n++) {
 		struct image_info info;
 
-		if (image_read(&b->image[n / 2].slot[n % 2], &info))
+		if (bootloader_find_image(b, n / 2, n % 2, &info))
 			continue;
 		if (info.hash_len != hash->len)
 			continue;
@@ -214,19 +214,21 @@ int img_erase(struct board *b, const struct request *req, struct reply *reply)
 	struct flash_area *a;
 	struct image_info info;
 
-	if (req->len && request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	if (n >= 2 * b->set.images) {
 		reply_error(reply, GROUP_IMAGE, IMG_FLASH_OPEN_FAILED);
 		return 0;
 	}
 	a = &b->image[n / 2].slot[n % 2];
-	if (!image_read(a, &info) && img_slot_in_use(b, (int)n / 2, (int)n % 2)) {
+	if (!bootloader_find_image(b, (int)n / 2, (int)n % 2, &info) &&
+	    img_slot_in_use(b, (int)n / 2, (int)n % 2)) {
 		reply_error(reply, GROUP_IMAGE, IMG_NO_FREE_SLOT);
 		return 0;
 	}
 	if (!flash_is_blank(a)) {
 		flash_erase(a, 0, a->size);
+		b->image[n / 2].kept_at_start = false;
 		reply->cost_us += b->set.erase_ms * 1000;
 	}
 	b->ram.upload = (struct upload){ 0 };

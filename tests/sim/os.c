@@ -181,8 +181,7 @@ int os_info(struct board *b, const struct request *req, struct reply *reply)
 	char out[512] = "";
 	size_t n = 0;
 
-	/* No map at all is no format: the default. */
-	if (req->len && request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	letters = format.len ? (const char *)format.data : "s";
 	for (size_t i = 0; i < format.len; i++)
@@ -209,7 +208,7 @@ int os_bootloader(struct board *b, const struct request *req, struct reply *repl
 	struct payload_value query = { 0 };
 	struct payload_want want[] = { WANT_TEXT("query", &query) };
 
-	if (req->len && request_get(req, want, ARRAY_SIZE(want)))
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	if (!want[0].found) {
 		writer_pair_text(&reply->w, "bootloader", "MCUboot");

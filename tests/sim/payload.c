@@ -24,6 +24,7 @@ struct reader {
 	struct level level[PAYLOAD_MAX_DEPTH];
 	size_t depth;
 	bool started, done, bad;
+	bool tagged; /* the next item has a tag: nobody wants such a value */
 	struct payload_value *array; /* the field of level 1 whose elements are read */
 	const uint8_t *at, *end;
 };
@@ -74,11 +75,14 @@ static void advance(struct reader *r)
 
 static void scalar(struct reader *r, const struct payload_value *v)
 {
+	struct payload_value foreign = { .kind = KIND_OTHER };
+
 	if (!r->depth) {
 		r->bad = true;
 		return;
 	}
-	keep(r, v);
+	keep(r, r->tagged ? &foreign : v);
+	r->tagged = false;
 	advance(r);
 }
 
@@ -93,6 +97,9 @@ static void open_container(struct reader *r, bool map, bool indefinite, uint64_t
 		return;
 	}
 	r->started = true;
+	if (r->tagged)
+		v.kind = KIND_OTHER;
+	r->tagged = false;
 	if (r->depth)
 		keep(r, &v);
 	if (!indefinite && !items) {
@@ -212,7 +219,7 @@ static void on_break(void *u)
 	advance(r);
 }
 
-/* Tags, and strings in pieces: no SMP client sends them, no SMP server takes them. */
+/* Strings in pieces: no SMP client sends them, no SMP server takes them. */
 static void on_foreign(void *u)
 {
 	((struct reader *)u)->bad = true;
@@ -220,8 +227,10 @@ static void on_foreign(void *u)
 
 static void on_tag(void *u, uint64_t tag)
 {
+	struct reader *r = u;
+
 	(void)tag;
-	on_foreign(u);
+	r->tagged = true;
 }
 
 static const struct cbor_callbacks callbacks = {

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PAYLOAD_MAX_FIELDS 16 /* entries of a request that are kept; more are skipped */
+#define PAYLOAD_MAX_FIELDS 64 /* entries of a request that are kept; more are skipped */
 #define PAYLOAD_MAX_ITEMS 32  /* elements kept of an array */
 #define PAYLOAD_MAX_DEPTH 8
 

@@ -25,7 +25,7 @@ static void put_slot(struct board *b, struct writer *w, int image, int slot)
 	char version[IMAGE_VERSION_MAX];
 	struct image_info info;
 
-	if (image_read(&im->slot[slot], &info) || !image_is_valid(&im->slot[slot], &info))
+	if (bootloader_find_image(b, image, slot, &info) || !image_is_valid(&im->slot[slot], &info))
 		return;
 	image_version_format(&info.version, version);
 	writer_map_begin(w);
@@ -68,10 +68,9 @@ static int set_state(struct board *b, const struct request *req, struct reply *r
 	if (request_get(req, want, ARRAY_SIZE(want)) || (!hash.len && b->set.images > 1))
 		return rc_only(reply, RC_INVAL);
 	for (int n = 0; hash.len && n < 2 * (int)b->set.images; n++) {
-		const struct flash_area *a = &b->image[n / 2].slot[n % 2];
 		struct image_info info;
 
-		if (image_read(a, &info) || info.hash_len != hash.len ||
+		if (bootloader_find_image(b, n / 2, n % 2, &info) || info.hash_len != hash.len ||
 		    memcmp(info.hash, hash.data, hash.len))
 			continue;
 		if (n % 2 == 0 && !confirm)

@@ -228,24 +228,18 @@ static void line_byte(struct board *b, uint8_t c)
 }
 
 /*
- * With a shell on the port, a marker anywhere starts a frame that ends at the
- * newline; all else is typed text, also what stands before it on the line.
+ * With a shell on the port, a frame is recognised at the start of what arrives
+ * at once, or right behind another frame; after any other byte the rest of it
+ * is typed text. Returns whether the byte belongs to a frame.
  */
-static bool shell_byte(struct board *b, uint8_t c)
+static bool shell_frame_byte(struct board *b, uint8_t c)
 {
-	struct board_ram *ram = &b->ram;
+	const struct board_ram *ram = &b->ram;
 
-	if (ram->line_len >= 2)
-		return false;
-	if (ram->line_len == 1) {
-		if ((ram->line[0] == 0x06 && c == 0x09) || (ram->line[0] == 0x04 && c == 0x14))
-			return false;
-		ram->line_len = 0;
-		shell_input(b, ram->line, 1);
-	}
-	if (c == 0x06 || c == 0x04)
-		return false;
-	shell_input(b, &c, 1);
+	if (ram->line_len == 0)
+		return ram->line_ignored || c == 0x06 || c == 0x04;
+	if (ram->line_len == 1)
+		return c == (ram->line[0] == 0x06 ? 0x09 : 0x14);
 	return true;
 }
 
@@ -255,8 +249,11 @@ void rx_received(void *user, const uint8_t *data, size_t len)
 	uint64_t born = life(b);
 
 	for (size_t i = 0; i < len && life(b) == born && listens(b); i++) {
-		if (b->phase == PHASE_APP && b->set.shell && shell_byte(b, data[i]))
-			continue;
+		if (b->phase == PHASE_APP && b->set.shell && !shell_frame_byte(b, data[i])) {
+			b->ram.line_len = 0;
+			shell_input(b, data + i, len - i);
+			return;
+		}
 		line_byte(b, data[i]);
 	}
 }

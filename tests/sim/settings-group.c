@@ -82,7 +82,7 @@ int settings_write(struct board *b, const struct request *req, struct reply *rep
 	struct variable *v;
 	int rc, err;
 
-	if (request_get(req, want, ARRAY_SIZE(want)) || !want[1].found)
+	if (request_get(req, want, ARRAY_SIZE(want)))
 		return RC_INVAL;
 	err = name_take(&name, text, &rc);
 	if (rc || value.len > VALUE_MAX_LEN)
@@ -101,7 +101,8 @@ int settings_write(struct board *b, const struct request *req, struct reply *rep
 		memcpy(v->name, text, sizeof(v->name));
 	}
 	v->len = value.len;
-	memcpy(v->value, value.data, value.len);
+	if (value.len)
+		memcpy(v->value, value.data, value.len);
 	return 0;
 }
 
@@ -119,6 +120,8 @@ int settings_delete(struct board *b, const struct request *req, struct reply *re
 	err = name_take(&name, text, &rc);
 	if (rc)
 		return rc;
+	if (err == SETTINGS_ROOT_KEY_NOT_FOUND)
+		err = SETTINGS_KEY_NOT_FOUND; /* deleting does not tell them apart */
 	if (!err && is_read_only(text))
 		err = SETTINGS_DELETE_NOT_SUPPORTED;
 	v = err ? NULL : find(all, text);

@@ -75,6 +75,8 @@ static const struct key keys[] = {
 	BOOL("params", params, 1),
 	BOOL("echo", echo, 1),
 	BOOL("bootloader_info", bootloader_info, 1),
+	BOOL("datetime", datetime, 1),
+	BOOL("mpstat", mpstat, 1),
 	BOOL("enum", enumerate, 1),
 	BOOL("image_group", image_group, 1),
 	BOOL("legacy_rc", legacy_rc, 0),

@@ -70,7 +70,8 @@ int shell_run(struct board *b, const char *line, char *out, size_t cap)
 			return commands[i].run(b, line[n] ? line + n + 1 : "", out, cap);
 	}
 	word = strcspn(line, " ");
-	snprintf(out, cap, "%.*s: command not found\r\n", (int)word, line);
+	if (word)
+		snprintf(out, cap, "\x1b[1;31m%.*s: command not found\r\n\x1b[m", (int)word, line);
 	return -ENOEXEC;
 }
 
@@ -78,7 +79,7 @@ int shell_exec(struct board *b, const struct request *req, struct reply *reply)
 {
 	struct payload_value argv = { 0 };
 	struct payload_want want[] = { { .key = "argv", .kind = KIND_ARRAY, .value = &argv } };
-	char line[LINE_MAX_LEN] = "", out[OUTPUT_MAX];
+	char line[LINE_MAX_LEN] = "", out[OUTPUT_MAX] = "\r\n";
 	size_t n = 0;
 	int ret;
 
@@ -88,21 +89,22 @@ int shell_exec(struct board *b, const struct request *req, struct reply *reply)
 		const struct payload_value *v = &req->map.items[argv.first + i];
 
 		if (v->kind != KIND_TEXT)
-			return RC_INVAL;
+			break;
 		if (n + v->len + 2 > sizeof(line)) {
 			reply_error(reply, GROUP_SHELL, SHELL_COMMAND_TOO_LONG);
 			return 0;
 		}
-		if (n)
+		if (i)
 			line[n++] = ' ';
 		memcpy(line + n, v->data, v->len);
 		line[n += v->len] = '\0';
 	}
-	if (!n) {
+	if (!argv.number || req->map.items[argv.first].kind != KIND_TEXT) {
 		reply_error(reply, GROUP_SHELL, SHELL_EMPTY_COMMAND);
 		return 0;
 	}
-	ret = shell_run(b, line, out, sizeof(out));
+	/* What runs by SMP starts on a line of its own, as what is typed does. */
+	ret = shell_run(b, line, out + 2, sizeof(out) - 2);
 	writer_pair_text(&reply->w, "o", out);
 	writer_pair_int(&reply->w, b->set.legacy_rc ? "rc" : "ret", ret);
 	return 0;
@@ -132,6 +134,26 @@ static void line_end(struct board *b)
 	shell_prompt(b);
 }
 
+/* Tab: lists what could be typed, and shows the line again. */
+static void complete(struct board *b)
+{
+	board_print(b, "\x1b[1;36m\r\n  echo\x1b[m\x1b[4C\x1b[1;36mfail\x1b[m\x1b[4C"
+		       "\x1b[1;36mkernel\x1b[m\r\n");
+	shell_prompt(b);
+	link_write(&b->link, b->ram.shell, b->ram.shell_len);
+}
+
+static void type(struct board *b, char c)
+{
+	struct board_ram *ram = &b->ram;
+
+	if (ram->shell_len + 1 < sizeof(ram->shell))
+		ram->shell[ram->shell_len++] = c;
+	else
+		ram->shell_cut = true;
+	link_write(&b->link, &c, 1);
+}
+
 void shell_input(struct board *b, const uint8_t *data, size_t len)
 {
 	struct board_ram *ram = &b->ram;
@@ -139,20 +161,20 @@ void shell_input(struct board *b, const uint8_t *data, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		uint8_t c = data[i];
 
-		if (c == '\n' || c == '\r') {
-			/* \r\n is one end of line, not two */
-			if (c == '\r' || !ram->shell_cr)
-				line_end(b);
-			ram->shell_cr = c == '\r';
-			continue;
+		/* \r\n is one end of line, not two */
+		if (c == '\r' || (c == '\n' && !ram->shell_cr))
+			line_end(b);
+		ram->shell_cr = c == '\r';
+		if (c == '\t') {
+			complete(b);
+		} else if (c == 0x03) {
+			ram->shell_len = 0;
+			line_end(b);
+		} else if ((c == 0x08 || c == 0x7f) && ram->shell_len) {
+			ram->shell_len--;
+			board_print(b, "\x1b[1D\x1b[J");
+		} else if (c >= ' ' && c <= '~') {
+			type(b, (char)c);
 		}
-		ram->shell_cr = false;
-		if (c < ' ' || c > '~')
-			continue;
-		if (ram->shell_len + 1 < sizeof(ram->shell))
-			ram->shell[ram->shell_len++] = (char)c;
-		else
-			ram->shell_cut = true;
-		link_write(&b->link, &c, 1);
 	}
 }

@@ -53,6 +53,33 @@ static bool group_is_built(const struct board *b, uint16_t group)
 	return group != GROUP_ENUM || b->set.enumerate;
 }
 
+static bool os_command_is_built(const struct board *b, uint8_t id)
+{
+	switch (id) {
+	case 0:
+		return b->set.echo;
+	case 3:
+		return b->set.mpstat;
+	case 4:
+		return b->set.datetime;
+	case 6:
+		return b->set.params;
+	case 8:
+		return b->set.bootloader_info;
+	default:
+		return true;
+	}
+}
+
+static bool command_is_built(const struct board *b, const struct command *c, uint8_t op)
+{
+	if (!group_is_built(b, c->group))
+		return false;
+	if (c->group == GROUP_IMAGE && c->id == 0 && op == SMP_OP_WRITE)
+		return boot_mode_has_state_write(b->set.mode);
+	return c->group != GROUP_OS || os_command_is_built(b, c->id);
+}
+
 size_t smp_groups(const struct board *b, struct smp_group_info *ret, size_t cap)
 {
 	size_t n = 0;
@@ -62,26 +89,12 @@ size_t smp_groups(const struct board *b, struct smp_group_info *ret, size_t cap)
 			continue;
 		ret[n] = groups[i];
 		for (size_t c = 0; c < ARRAY_SIZE(commands); c++)
-			if (commands[c].group == groups[i].group)
+			if (commands[c].group == groups[i].group &&
+			    command_is_built(b, &commands[c], SMP_OP_READ))
 				ret[n].handlers = commands[c].id + 1u;
 		n++;
 	}
 	return n;
-}
-
-static bool command_is_built(const struct board *b, const struct command *c, uint8_t op)
-{
-	if (!group_is_built(b, c->group))
-		return false;
-	if (c->group == GROUP_OS && c->id == 0)
-		return b->set.echo;
-	if (c->group == GROUP_OS && c->id == 6)
-		return b->set.params;
-	if (c->group == GROUP_OS && c->id == 8)
-		return b->set.bootloader_info;
-	if (c->group == GROUP_IMAGE && c->id == 0 && op == SMP_OP_WRITE)
-		return boot_mode_has_state_write(b->set.mode);
-	return true;
 }
 
 static smp_handler find_handler(const struct board *b, const struct request *req)

@@ -2,6 +2,7 @@
 """The simulator against the wire as real Zephyr showed it: frames, header, CBOR, versions."""
 
 import base64
+import random
 import struct
 import time
 
@@ -124,7 +125,7 @@ def test_bad_frames_are_dropped_in_silence(start, bad):
     dropped(port, bad)
 
 
-@pytest.mark.parametrize('before, after', [(b'\n', b''), (b'junk\n', b''), (b'', b'\r'),
+@pytest.mark.parametrize('before, after', [(b'\n', b''), (b'junk\n', b''), (b'', b'\r'), (b'', b' '),
                                            (b'\x06\x09AAAA\n', b'')])
 def test_frames_are_found(start, before, after):
     _, port = start()
@@ -239,7 +240,8 @@ def test_payload_without_map(start):
     _, port = start()
     assert port.ask(READ, 0, 6, b'')['buf_size'] == 384
     assert 'images' in port.ask(READ, 1, 0, b'').map
-    assert port.ask(*ECHO, b'').map == {'rc': 3}
+    for op, group, id_ in (ECHO, (READ, 0, 7), (READ, 0, 8), (READ, 10, 2), (WRITE, 1, 5)):
+        assert port.ask(op, group, id_, b'').map == {'rc': 3}
 
 
 @pytest.mark.parametrize('payload, expected', [
@@ -247,6 +249,11 @@ def test_payload_without_map(start):
     (b'\xbf\x61d\x61x\xff', {'r': 'x'}),
     (b'\xa2\x61d\x61x\x63new\xa1\x61a\x9f\x01\xff', {'r': 'x'}),
     (b'\xa3\x61u\xf6\x61d\x61x\x61f\xfb' + bytes(8), {'r': 'x'}),
+    (b'\xa2\x61t\xc1\x01\x61d\x61x', {'r': 'x'}),
+    (wire.encode({**{f'k{i}': i for i in range(30)}, 'd': 'x'}), {'r': 'x'}),
+    (b'\xa1\x61d\x61xleft', {'r': 'x'}),
+    (b'\xa1\x61d\xc1\x61x', {'rc': 3}),
+    (b'\xa1\x61d\x7f\x61x\xff', {'rc': 3}),
     (b'\xa2\x61d\x61x\x61d\x61y', {'rc': 3}),
     (b'\xa1\x61d\x01', {'rc': 3}),
     (b'\xa1\x61d\x41x', {'rc': 3}),
@@ -368,6 +375,36 @@ def test_dead_board(start):
     last(port)
     sim.command('a set dead=on')
     assert port.silent(0.05)
+
+
+def test_noise(start):
+    """Whatever comes in, the next good request is answered."""
+    sim, port = start()
+    rng = random.Random(1)
+    good = [wire.frame(echo('x' * 100)), wire.frame(wire.message(READ, 1, 0, {})),
+            wire.frame(wire.message(WRITE, 1, 1, {'off': 0, 'data': b'x' * 40, 'len': 99})),
+            wire.frame(wire.message(WRITE, 8, 0, {'off': 0, 'data': b'x', 'len': 9, 'name': '/lfs1/x'}))]
+    for _ in range(400):
+        data = bytearray(rng.choice(good))
+        for _ in range(rng.randrange(1, 4)):
+            at = rng.randrange(len(data))
+            data[at:at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+        port.send(bytes(data))
+    for _ in range(400):
+        # frames that are whole, with a payload that is not
+        msg = bytearray(wire.message(rng.choice((READ, WRITE)), rng.choice((0, 1, 2, 3, 8, 9, 10)),
+                                     rng.randrange(9),
+                                     {'off': 1, 'name': '/lfs1/x', 'data': b'x', 'argv': ['x']}))
+        msg[rng.randrange(8, len(msg))] = rng.randrange(256)
+        if msg[4:8] != bytes([0, 0, 0, 5]) and msg[5:8:2] != bytes([0, 5]):
+            port.send(wire.frame(bytes(msg)))
+    port.send(b'\n' + wire.frame(echo('end', seq=0xee)))
+    while True:
+        reply = port.receive()
+        if reply.map == {'r': 'end'}:
+            break
+    last(port)
+    assert sim.state()['boots'] == 1
 
 
 def test_hostile_header_fields():

@@ -73,6 +73,7 @@ def test_recovery_header_rules(start):
     assert messages(wire.frame(params())[:-1] + b'\r\n') == []      # CRLF
     assert len(messages(b'junk\n\n' + wire.frame(params()))) == 1
     assert messages(b'x' + wire.frame(params())) == []
+    assert len(messages(wire.frame(params())[:-1] + b' \n')) == 1
 
 
 def test_recovery_packet_limit(start):
@@ -196,13 +197,14 @@ def test_quiet_board_starts_its_app(start):
 
 def test_banner(start):
     sim, port = start('banner=on')
-    boot = (b'*** Booting MCUboot v2.2.0 ***\r\nI: Jumping to the first image slot\r\n'
-            b'*** Booting Zephyr OS build v4.4.0 ***\r\n')
+    boot = (b'*** Booting MCUboot v2.2.0 ***\r\n*** Using Zephyr OS build v4.4.0 ***\r\n'
+            b'I: Starting bootloader\r\nI: Image version: v1.0.0\r\n'
+            b'I: Jumping to the first image slot\r\n*** Booting Zephyr OS build v4.4.0 ***\r\n')
     # said before anybody listened, and kept by the board; the tty was still cooked then, or not
-    assert port.text(b'v4.4.0 ***').split() == boot.split()
+    assert port.text(b'Booting Zephyr OS build v4.4.0 ***').split() == boot.split()
     sim.command('a reset')
     port.console = b''
-    assert port.text(b'v4.4.0 ***\r\n').lstrip() == boot
+    assert port.text(b'Booting Zephyr OS build v4.4.0 ***\r\n').lstrip() == boot
 
 
 def test_reset_forgets_the_upload(start, image):

@@ -6,6 +6,7 @@ import time
 import zlib
 
 import pytest
+import smp_wire
 from smp_wire import READ, WRITE
 
 NAME = '/lfs1/file'
@@ -110,7 +111,7 @@ def test_stat(start):
     reply = port.ask(READ, 2, 0, {'name': 'smp_svr_stats'}).map
     assert reply == {'name': 'smp_svr_stats', 'fields': {'ticks': 0}}
     assert err(port.ask(READ, 2, 0, {'name': 'other'})) == (2, 3)
-    assert err(port.ask(READ, 2, 0)) == (2, 3)
+    assert port.ask(READ, 2, 0).map == {'rc': 3}
     assert port.ask(READ, 2, 0, {'name': b'bytes'}).map == {'rc': 3}
 
 
@@ -151,6 +152,7 @@ def test_settings(start):
     assert err(port.ask(WRITE, 3, 1, {'name': 'ro/id'})) == (3, 7)
     assert port.ask(WRITE, 3, 0, {'name': 'sim/a', 'val': b'x' * 33}).map == {'rc': 3}
     assert err(port.ask(WRITE, 3, 1, {'name': 'sim/b'})) == (3, 3)
+    assert err(port.ask(WRITE, 3, 1, {'name': 'other/b'})) == (3, 3)
     assert port.ask(WRITE, 3, 2).map == {}
     # save keeps it over a reset, load takes back what was not saved
     assert port.ask(WRITE, 3, 3).map == {}
@@ -293,17 +295,19 @@ def test_shell(start):
     def run(*argv):
         return port.ask(WRITE, 9, 0, {'argv': list(argv)}).map
 
-    assert run('kernel', 'version') == {'o': 'Zephyr version 4.4.0\r\n', 'ret': 0}
-    assert run('echo one  two') == {'o': 'one  two\r\n', 'ret': 0}
-    assert run('nonsense') == {'o': 'nonsense: command not found\r\n', 'ret': -8}
-    assert run('fail', '-5') == {'o': 'failed\r\n', 'ret': -5}
+    assert run('kernel', 'version') == {'o': '\r\nZephyr version 4.4.0\r\n', 'ret': 0}
+    assert run('echo one  two') == {'o': '\r\none  two\r\n', 'ret': 0}
+    assert run('nonsense') == {
+        'o': '\r\n\x1b[1;31mnonsense: command not found\r\n\x1b[m', 'ret': -8}
+    assert run('fail', '-5') == {'o': '\r\nfailed\r\n', 'ret': -5}
+    assert run('') == {'o': '\r\n', 'ret': -8}
     assert 'Uptime' in run('kernel uptime')['o']
     assert port.ask(WRITE, 9, 0, {'argv': 'text'}).map == {'rc': 3}
-    assert port.ask(WRITE, 9, 0, {'argv': [1]}).map == {'rc': 3}
+    assert err(port.ask(WRITE, 9, 0, {'argv': [1]})) == (9, 3)
     assert err(port.ask(WRITE, 9, 0, {'argv': []})) == (9, 3)
     assert err(port.ask(WRITE, 9, 0, {'argv': ['x' * 100] * 3})) == (9, 2)
     sim.command('a set legacy_rc=on')
-    assert run('fail', '-5') == {'o': 'failed\r\n', 'rc': -5}
+    assert run('fail', '-5') == {'o': '\r\nfailed\r\n', 'rc': -5}
 
 
 def test_shell_reboots(start):
@@ -327,3 +331,15 @@ def test_console_shell(start):
     assert port.ask(WRITE, 0, 0, {'d': 'x'})['r'] == 'x'
     port.send(b'\n')
     port.text(b'ker: command not found\r\n')
+    # but what comes at once is text as a whole when it starts as text
+    port.send(b'x' + smp_wire.frame(smp_wire.message(WRITE, 0, 0, {'d': 'lost'})))
+    port.text(b'=: command not found\r\n')
+    port.send(b'kernel upx\x08time\r')
+    port.text(b'Uptime')
+    assert port.ask(WRITE, 0, 0, {'d': 'x'})['r'] == 'x'
+    port.console = b''
+    port.send(b'\t')
+    port.text(b'kernel\x1b[m\r\n' + prompt)
+    port.console = b''
+    port.send(b'fail\x03')
+    assert port.text(prompt) == b'fail\r\n' + prompt

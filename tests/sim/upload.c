@@ -180,6 +180,7 @@ static int begin(struct board *b, const struct request *req, const struct upload
 		return 0;
 	}
 	make_room(b, a, u->size, reply);
+	b->image[u->image].kept_at_start = false;
 	return write_chunk(b, req, r, reply);
 }
 
