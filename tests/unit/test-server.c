@@ -315,6 +315,59 @@ START_TEST(unread_replies_hold_calls_back)
 }
 END_TEST
 
+/* While a call runs, only so much of what comes behind it is taken. */
+START_TEST(waiting_calls_are_bounded)
+{
+	static const char block[65536] = { 'x' };
+	int fd = wire_connect(&wire), one = 1;
+	size_t taken = 0;
+	ssize_t n;
+
+	wire_say(fd, "{\"method\":\"a.b.Hold\"}");
+	ck_assert(wire_wait(is_held, &one));
+	do {
+		struct pollfd p = { fd, POLLOUT, 0 };
+
+		n = poll(&p, 1, 200) == 1 ? send(fd, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+		taken += n > 0 ? (size_t)n : 0;
+	} while (n > 0);
+	/* What the daemon takes, one read more, and what the kernel holds. */
+	ck_assert_uint_ge(taken, LIMIT_PIPELINE_BYTES);
+	ck_assert_uint_le(taken, LIMIT_PIPELINE_BYTES + 65536 + (1 << 20));
+	wire_do(&wire, release_held, NULL);
+	wire_expect(fd, "{\"parameters\":{}}");
+	close(fd);
+}
+END_TEST
+
+/* Who holds most of what all clients together may leave unfinished goes, when it is one byte too much. */
+START_TEST(unread_input_is_bounded)
+{
+	enum { COUNT = LIMIT_INPUT_BYTES / LIMIT_MESSAGE_BYTES };
+	char *message = malloc(LIMIT_MESSAGE_BYTES);
+	struct pollfd fds[COUNT];
+	int last = wire_connect(&wire), cut = 0;
+
+	memset(message, ' ', LIMIT_MESSAGE_BYTES);
+	for (int i = 0; i < COUNT; i++) {
+		fds[i] = (struct pollfd){ wire_connect(&wire), POLLIN, 0 };
+		wire_send(fds[i].fd, message, LIMIT_MESSAGE_BYTES);
+	}
+	ck_assert_int_eq(poll(fds, COUNT, 200), 0); /* exactly full */
+	wire_send(last, "{", 1);
+	ck_assert_int_ge(poll(fds, COUNT, WIRE_DEADLINE_MS), 1);
+	for (int i = 0; i < COUNT; i++) {
+		cut += fds[i].revents != 0;
+		close(fds[i].fd);
+	}
+	ck_assert_int_eq(cut, 1);
+	wire_say(last, "\"method\":\"a.b.Echo\"}");
+	wire_expect(last, "{\"parameters\":{}}");
+	close(last);
+	free(message);
+}
+END_TEST
+
 static void stream_much(void *user _unused_)
 {
 	atomic_store(&stream_said, 0);
@@ -535,6 +588,8 @@ int main(void)
 	tcase_add_test(c, reply_size_is_bounded);
 	tcase_add_test(c, connections_are_bounded);
 	tcase_add_test(c, unread_replies_hold_calls_back);
+	tcase_add_test(c, waiting_calls_are_bounded);
+	tcase_add_test(c, unread_input_is_bounded);
 	tcase_add_test(c, slow_streams_are_told_so);
 	tcase_add_test(c, stopping_answers_calls);
 	tcase_add_test(c, a_living_socket_is_left_alone);
