@@ -57,8 +57,8 @@ static int wait_for(struct mcumgr *m, struct wait *wait)
 	return wait->result;
 }
 
-static int call(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags, unsigned int timeout_ms,
-	struct wait *wait)
+static int call(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags,
+	unsigned int timeout_ms, struct wait *wait)
 {
 	int r = mcumgr_send(m, method, parameters, flags, timeout_ms, on_reply, wait);
 
@@ -73,24 +73,24 @@ int mcumgr_call(struct mcumgr *m, const char *method, json_object *parameters, j
 	return call(m, method, parameters, 0, m->timeout_ms, &wait);
 }
 
-int mcumgr_call_stream(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func, void *user,
-	struct mcumgr_error **ret_error)
+int mcumgr_call_stream(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func,
+	void *user, struct mcumgr_error **ret_error)
 {
 	struct wait wait = { .func = func, .user = user, .ret_error = ret_error };
 
 	return call(m, method, parameters, MCUMGR_MORE, m->timeout_ms, &wait);
 }
 
-int client_call_patient(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func, void *user,
-	struct mcumgr_error **ret_error)
+int client_call_patient(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func,
+	void *user, struct mcumgr_error **ret_error)
 {
 	struct wait wait = { .func = func, .user = user, .ret_error = ret_error };
 
 	return call(m, method, parameters, MCUMGR_MORE, 0, &wait);
 }
 
-int mcumgr_call_json(struct mcumgr *m, const char *method, const char *parameters, char **ret_reply,
-	struct mcumgr_error **ret_error)
+int mcumgr_call_json(
+	struct mcumgr *m, const char *method, const char *parameters, char **ret_reply, struct mcumgr_error **ret_error)
 {
 	_cleanup_json_ json_object *object = NULL, *reply = NULL;
 	const char *why;

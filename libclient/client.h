@@ -63,5 +63,5 @@ const char *client_string(json_object *object, const char *key);
 int64_t client_int(json_object *object, const char *key, int64_t otherwise);
 
 /* mcumgr_call_stream() that waits for ever. */
-int client_call_patient(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func, void *user,
-	struct mcumgr_error **ret_error);
+int client_call_patient(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func,
+	void *user, struct mcumgr_error **ret_error);

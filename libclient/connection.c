@@ -121,8 +121,8 @@ static int connect_failed(struct mcumgr *m, int error)
 	case EPERM:
 		return client_say(m, -EACCES, "no permission to use %s", m->path);
 	case EAGAIN: /* SO_SNDTIMEO */
-		return client_say(m, -ETIMEDOUT, "the daemon on %s takes no connections: it did not answer for %u s", m->path,
-			CLIENT_CONNECT_MS / 1000);
+		return client_say(m, -ETIMEDOUT, "the daemon on %s takes no connections: it did not answer for %u s",
+			m->path, CLIENT_CONNECT_MS / 1000);
 	default:
 		return client_say(m, -error, "cannot connect to %s: %s", m->path, strerror(error));
 	}
@@ -136,8 +136,8 @@ static int open_socket(struct mcumgr *m)
 	int fd, r;
 
 	if (length >= sizeof(address.sun_path))
-		return client_say(m, -ENAMETOOLONG, "%.60s...: a socket's path has at most %zu bytes, this has %zu", m->path,
-			sizeof(address.sun_path) - 1, length);
+		return client_say(m, -ENAMETOOLONG, "%.60s...: a socket's path has at most %zu bytes, this has %zu",
+			m->path, sizeof(address.sun_path) - 1, length);
 	memcpy(address.sun_path, m->path, length + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

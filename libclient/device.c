@@ -26,7 +26,8 @@ void mcumgr_devices_free(struct mcumgr_device *devices, size_t count)
 	free(devices);
 }
 
-int mcumgr_list(struct mcumgr *m, struct mcumgr_device **ret_devices, size_t *ret_count, struct mcumgr_error **ret_error)
+int mcumgr_list(
+	struct mcumgr *m, struct mcumgr_device **ret_devices, size_t *ret_count, struct mcumgr_error **ret_error)
 {
 	_cleanup_json_ json_object *reply = NULL;
 	struct mcumgr_device *devices;
@@ -72,7 +73,8 @@ static int on_event(struct mcumgr *m, json_object *reply, void *user)
 	return watch->func(m, &event, watch->user);
 }
 
-int mcumgr_watch(struct mcumgr *m, const char *device, mcumgr_watch_func func, void *user, struct mcumgr_error **ret_error)
+int mcumgr_watch(
+	struct mcumgr *m, const char *device, mcumgr_watch_func func, void *user, struct mcumgr_error **ret_error)
 {
 	_cleanup_json_ json_object *parameters = json_object_new_object();
 	struct watch watch = { .func = func, .user = user };

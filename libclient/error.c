@@ -103,5 +103,6 @@ bool mcumgr_error_is(const struct mcumgr_error *error, const char *name)
 		return false;
 	if (strchr(name, '.'))
 		return strcmp(error->name, name) == 0;
-	return strncmp(error->name, interface, strlen(interface)) == 0 && strcmp(error->name + strlen(interface), name) == 0;
+	return strncmp(error->name, interface, strlen(interface)) == 0 &&
+	       strcmp(error->name + strlen(interface), name) == 0;
 }

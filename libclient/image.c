@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "proto/base64.h"
 #include "libclient/client.h"
+#include "proto/base64.h"
 #include "proto/json.h"
 
-int mcumgr_image_put(struct mcumgr *m, const void *data, size_t size, bool any, char **ret_hash,
-	struct mcumgr_error **ret_error)
+int mcumgr_image_put(
+	struct mcumgr *m, const void *data, size_t size, bool any, char **ret_hash, struct mcumgr_error **ret_error)
 {
 	_cleanup_json_ json_object *parameters = json_object_new_object(), *reply = NULL;
 	_cleanup_free_ char *text = base64_encode(data, size, NULL);

@@ -8,17 +8,19 @@
  *
  * Two ways of use, which may be mixed on one handle:
  * - blocking: mcumgr_call() and what is built on it. They return when the (last) reply is there.
- * - in a poll loop of your own: mcumgr_send() queues a call and returns at once. Poll mcumgr_fd() for mcumgr_events(), at
- *   most mcumgr_wait_ms() long, then call mcumgr_process(), which calls back. Callbacks fire in mcumgr_process(), in
- *   mcumgr_close() and mcumgr_free() (with -ECANCELED), and in blocking calls on the same handle; never in mcumgr_send().
+ * - in a poll loop of your own: mcumgr_send() queues a call and returns at once. Poll mcumgr_fd() for mcumgr_events(),
+ * at most mcumgr_wait_ms() long, then call mcumgr_process(), which calls back. Callbacks fire in mcumgr_process(), in
+ *   mcumgr_close() and mcumgr_free() (with -ECANCELED), and in blocking calls on the same handle; never in
+ * mcumgr_send().
  *
- * Errors: functions return 0 or a negative errno. -EREMOTEIO says that the daemon answered with a Varlink error, which is
- * then in the `struct mcumgr_error` that was asked for. For every other errno mcumgr_message() has a sentence. After
- * -ETIMEDOUT, -EPROTO, -ECONNRESET and after a stream that was stopped the connection is closed; mcumgr_connect() opens it
- * again. A connection that closes cancels its call at the next safe point, unless the call started a detached job.
+ * Errors: functions return 0 or a negative errno. -EREMOTEIO says that the daemon answered with a Varlink error, which
+ * is then in the `struct mcumgr_error` that was asked for. For every other errno mcumgr_message() has a sentence. After
+ * -ETIMEDOUT, -EPROTO, -ECONNRESET and after a stream that was stopped the connection is closed; mcumgr_connect() opens
+ * it again. A connection that closes cancels its call at the next safe point, unless the call started a detached job.
  *
- * Methods and their parameters are described in io.mcumgr.varlink (and `mcumgrctl --help`); a name without a dot is one of
- * io.mcumgr. What boards say (names, versions, texts) is passed on as it came: clean it before it goes to a terminal.
+ * Methods and their parameters are described in io.mcumgr.varlink (and `mcumgrctl --help`); a name without a dot is one
+ * of io.mcumgr. What boards say (names, versions, texts) is passed on as it came: clean it before it goes to a
+ * terminal.
  *
  * json_object is json-c's: get and put references as json-c documents. */
 
@@ -41,9 +43,9 @@ struct mcumgr;
 /* A Varlink error. Owned by whoever asked for it; all members are set but hint, which may be NULL. Members may be added
  * at the end. */
 struct mcumgr_error {
-	char *name;		 /* "io.mcumgr.NoSuchDevice" */
-	char *message;		 /* a sentence for people */
-	char *hint;		 /* what could be done about it */
+	char *name;              /* "io.mcumgr.NoSuchDevice" */
+	char *message;           /* a sentence for people */
+	char *hint;              /* what could be done about it */
 	json_object *parameters; /* the error's own fields, an object */
 };
 
@@ -57,10 +59,10 @@ bool mcumgr_error_is(const struct mcumgr_error *error, const char *name);
 int mcumgr_new(struct mcumgr **ret);
 void mcumgr_free(struct mcumgr *m); /* closes; NULL is fine; not from within a callback */
 
-/* Connects to the socket at this path. NULL: $MCUMGR_SOCKET; else MCUMGR_SOCKET_SYSTEM, if it exists or the caller is root;
- * else $XDG_RUNTIME_DIR/mcumgr/io.mcumgr. An open connection is closed first.
- * -ENOENT and -ECONNREFUSED: no daemon there. -EACCES: not allowed to. -ETIMEDOUT: it does not take connections.
- * -ENAMETOOLONG: no socket can have such a path. */
+/* Connects to the socket at this path. NULL: $MCUMGR_SOCKET; else MCUMGR_SOCKET_SYSTEM, if it exists or the caller is
+ * root; else $XDG_RUNTIME_DIR/mcumgr/io.mcumgr. An open connection is closed first. -ENOENT and -ECONNREFUSED: no
+ * daemon there. -EACCES: not allowed to. -ETIMEDOUT: it does not take connections. -ENAMETOOLONG: no socket can have
+ * such a path. */
 int mcumgr_connect(struct mcumgr *m, const char *path);
 void mcumgr_close(struct mcumgr *m);
 bool mcumgr_connected(const struct mcumgr *m);
@@ -72,14 +74,15 @@ const char *mcumgr_socket(const struct mcumgr *m);
 const char *mcumgr_message(const struct mcumgr *m);
 
 /* The longest wait for the next reply of a call, counted from its sending or from its reply before; then the call fails
- * with -ETIMEDOUT. For calls made after this one. 0 (the default): wait for ever; the daemon has deadlines of its own. */
+ * with -ETIMEDOUT. For calls made after this one. 0 (the default): wait for ever; the daemon has deadlines of its own.
+ */
 void mcumgr_set_timeout(struct mcumgr *m, unsigned int timeout_ms);
 
 /* ---- blocking calls ---- */
 
 /* parameters: an object, borrowed; NULL: none. ret_reply: the reply's parameters, an object to put; may be NULL.
- * ret_error: set with -EREMOTEIO only; may be NULL. -ENOTCONN: not connected. -EMSGSIZE: parameters that no JSON text can
- * hold. -ETIMEDOUT, -EPROTO, -ECONNRESET: see above. */
+ * ret_error: set with -EREMOTEIO only; may be NULL. -ENOTCONN: not connected. -EMSGSIZE: parameters that no JSON text
+ * can hold. -ETIMEDOUT, -EPROTO, -ECONNRESET: see above. */
 int mcumgr_call(struct mcumgr *m, const char *method, json_object *parameters, json_object **ret_reply,
 	struct mcumgr_error **ret_error);
 
@@ -87,12 +90,12 @@ int mcumgr_call(struct mcumgr *m, const char *method, json_object *parameters, j
 int mcumgr_call_json(struct mcumgr *m, const char *method, const char *parameters, char **ret_reply,
 	struct mcumgr_error **ret_error);
 
-/* Calls with 'more': func gets the parameters of every reply (borrowed), the last one included. A non-zero return stops the
- * stream: Varlink's only way is to close the connection. Returns 0 at the end of the stream, what func returned, or an
- * error as mcumgr_call(). */
+/* Calls with 'more': func gets the parameters of every reply (borrowed), the last one included. A non-zero return stops
+ * the stream: Varlink's only way is to close the connection. Returns 0 at the end of the stream, what func returned, or
+ * an error as mcumgr_call(). */
 typedef int (*mcumgr_stream_func)(struct mcumgr *m, json_object *reply, void *user);
-int mcumgr_call_stream(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func, void *user,
-	struct mcumgr_error **ret_error);
+int mcumgr_call_stream(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func,
+	void *user, struct mcumgr_error **ret_error);
 
 /* ---- calls in a loop of your own ---- */
 
@@ -103,27 +106,27 @@ enum mcumgr_send_flags {
 
 /* One reply, or the end of a call without one. All borrowed, valid during the callback. */
 struct mcumgr_reply {
-	int result;			  /* 0; -EREMOTEIO: see error; -ETIMEDOUT, -EPROTO, -ECONNRESET, -ECANCELED */
-	json_object *parameters;	  /* with result 0: an object */
+	int result;                       /* 0; -EREMOTEIO: see error; -ETIMEDOUT, -EPROTO, -ECONNRESET, -ECANCELED */
+	json_object *parameters;          /* with result 0: an object */
 	const struct mcumgr_error *error; /* with -EREMOTEIO */
-	bool continues;			  /* more replies to this call follow */
+	bool continues;                   /* more replies to this call follow */
 };
 
 /* Non-zero from a reply that continues stops the stream by closing the connection (and is the last call of this func);
  * otherwise it means nothing. The callback may send and close, and must not free the handle. */
 typedef int (*mcumgr_reply_func)(struct mcumgr *m, const struct mcumgr_reply *reply, void *user);
 
-/* Queues a call. timeout_ms: as mcumgr_set_timeout(), for this call; 0: for ever. func is called at least once, with the
- * last reply or a failure. */
-int mcumgr_send(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags, unsigned int timeout_ms,
-	mcumgr_reply_func func, void *user);
+/* Queues a call. timeout_ms: as mcumgr_set_timeout(), for this call; 0: for ever. func is called at least once, with
+ * the last reply or a failure. */
+int mcumgr_send(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags,
+	unsigned int timeout_ms, mcumgr_reply_func func, void *user);
 
-int mcumgr_fd(const struct mcumgr *m);	     /* -1 when not connected; changes with every connect */
+int mcumgr_fd(const struct mcumgr *m);       /* -1 when not connected; changes with every connect */
 short mcumgr_events(const struct mcumgr *m); /* POLLIN, POLLOUT; ask before every poll */
 int mcumgr_wait_ms(const struct mcumgr *m);  /* until the next deadline; -1: there is none */
 
-/* Reads, writes, calls back, and looks at deadlines; never waits. Errors: the connection is closed now, and every pending
- * call was called back with that error. */
+/* Reads, writes, calls back, and looks at deadlines; never waits. Errors: the connection is closed now, and every
+ * pending call was called back with that error. */
 int mcumgr_process(struct mcumgr *m);
 
 /* ---- helpers for what most programs do ---- */
@@ -140,11 +143,12 @@ struct mcumgr_device {
 };
 
 /* The boards that are known. ret_devices: an array for mcumgr_devices_free(). */
-int mcumgr_list(struct mcumgr *m, struct mcumgr_device **ret_devices, size_t *ret_count, struct mcumgr_error **ret_error);
+int mcumgr_list(
+	struct mcumgr *m, struct mcumgr_device **ret_devices, size_t *ret_count, struct mcumgr_error **ret_error);
 void mcumgr_devices_free(struct mcumgr_device *devices, size_t count);
 
-/* An event of mcumgr_watch(). event: "present" for each board, then one "current", then "added", "changed", "removed", "job".
- * device: NULL for "current". object: the whole reply of `Watch`. */
+/* An event of mcumgr_watch(). event: "present" for each board, then one "current", then "added", "changed", "removed",
+ * "job". device: NULL for "current". object: the whole reply of `Watch`. */
 struct mcumgr_event {
 	const char *event;
 	int64_t number;
@@ -152,45 +156,49 @@ struct mcumgr_event {
 	json_object *object;
 };
 
-/* Follows the boards (or one: device not NULL) until func returns non-zero, which is then returned, or the connection ends.
- * mcumgr_set_timeout() does not hold here: a quiet rack has no events. */
+/* Follows the boards (or one: device not NULL) until func returns non-zero, which is then returned, or the connection
+ * ends. mcumgr_set_timeout() does not hold here: a quiet rack has no events. */
 typedef int (*mcumgr_watch_func)(struct mcumgr *m, const struct mcumgr_event *event, void *user);
-int mcumgr_watch(struct mcumgr *m, const char *device, mcumgr_watch_func func, void *user, struct mcumgr_error **ret_error);
+int mcumgr_watch(
+	struct mcumgr *m, const char *device, mcumgr_watch_func func, void *user, struct mcumgr_error **ret_error);
 
 /* Gives an image file to the daemon and returns the hash that names it from then on (to be freed with free()).
  * any: also take what is no MCUboot image. */
-int mcumgr_image_put(struct mcumgr *m, const void *data, size_t size, bool any, char **ret_hash,
-	struct mcumgr_error **ret_error);
+int mcumgr_image_put(
+	struct mcumgr *m, const void *data, size_t size, bool any, char **ret_hash, struct mcumgr_error **ret_error);
 
 /* What and how to update. Start from MCUMGR_UPDATE_INIT: members are added at the end, size tells which there are. */
 struct mcumgr_update {
-	size_t size;		 /* of this struct */
-	const char *device;	 /* NULL: the only board */
-	const char *file;	 /* from mcumgr_image_put() */
-	int image;		 /* -1: the board's first */
-	bool no_confirm;	 /* leave the new image in its test boot */
-	bool force_confirm;	 /* mark it permanent before the reset: no way back */
-	bool skip_reboot;	 /* stop after the mark */
-	bool upgrade_only;	 /* let the board refuse lower versions */
-	bool erase_first;	 /* erase the slot as a step of its own */
-	bool detached;		 /* goes on when this connection closes */
+	size_t size;                  /* of this struct */
+	const char *device;           /* NULL: the only board */
+	const char *file;             /* from mcumgr_image_put() */
+	int image;                    /* -1: the board's first */
+	bool no_confirm;              /* leave the new image in its test boot */
+	bool force_confirm;           /* mark it permanent before the reset: no way back */
+	bool skip_reboot;             /* stop after the mark */
+	bool upgrade_only;            /* let the board refuse lower versions */
+	bool erase_first;             /* erase the slot as a step of its own */
+	bool detached;                /* goes on when this connection closes */
 	unsigned int boot_timeout_ms; /* 0: the daemon's default */
 };
-#define MCUMGR_UPDATE_INIT { .size = sizeof(struct mcumgr_update), .image = -1 }
+#define MCUMGR_UPDATE_INIT                                                                                             \
+	{                                                                                                              \
+		.size = sizeof(struct mcumgr_update), .image = -1                                                      \
+	}
 
 /* How far an update is. Borrowed, valid during the callback. Counts are -1 where there is nothing to count. */
 struct mcumgr_progress {
 	const char *job;
 	const char *step; /* "check", "upload", ..., "done" */
-	int percent;	  /* of the whole job */
+	int percent;      /* of the whole job */
 	int64_t done_bytes, total_bytes;
 	const char *message; /* or NULL */
 	json_object *object; /* the whole reply of `Update` */
 };
 
-/* Updates a board and waits until the new image was seen running. func (may be NULL) gets every reply; non-zero stops the
- * update as a closed connection does, and is returned. ret_outcome (may be NULL; free()): "updated", "testing", "unchanged",
- * "confirmed", "marked" or "uploaded". -EINVAL: no file, or a struct that is too small. */
+/* Updates a board and waits until the new image was seen running. func (may be NULL) gets every reply; non-zero stops
+ * the update as a closed connection does, and is returned. ret_outcome (may be NULL; free()): "updated", "testing",
+ * "unchanged", "confirmed", "marked" or "uploaded". -EINVAL: no file, or a struct that is too small. */
 typedef int (*mcumgr_progress_func)(struct mcumgr *m, const struct mcumgr_progress *progress, void *user);
 int mcumgr_update(struct mcumgr *m, const struct mcumgr_update *update, mcumgr_progress_func func, void *user,
 	char **ret_outcome, struct mcumgr_error **ret_error);

@@ -77,8 +77,8 @@ static uint64_t deadline_in(unsigned int timeout_ms)
 	return timeout_ms ? client_now() + timeout_ms : UINT64_MAX;
 }
 
-int mcumgr_send(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags, unsigned int timeout_ms,
-	mcumgr_reply_func func, void *user)
+int mcumgr_send(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags,
+	unsigned int timeout_ms, mcumgr_reply_func func, void *user)
 {
 	struct client_call *call = NULL;
 	int r;
@@ -99,7 +99,9 @@ int mcumgr_send(struct mcumgr *m, const char *method, json_object *parameters, u
 	flush_output(m);
 	if (!call)
 		return 0;
-	*call = (struct client_call){ .func = func, .user = user, .more = flags & MCUMGR_MORE, .timeout_ms = timeout_ms };
+	*call = (struct client_call){
+		.func = func, .user = user, .more = flags & MCUMGR_MORE, .timeout_ms = timeout_ms
+	};
 	call->deadline = deadline_in(timeout_ms);
 	*m->calls_end = call;
 	m->calls_end = &call->next;
@@ -171,8 +173,10 @@ static int take_message(struct mcumgr *m, const char *text, size_t size)
 	else if (decoded.error && !(error = client_error_new(&decoded)))
 		r = client_say(m, -ENOMEM, "out of memory");
 	else
-		client_reply(m, &(struct mcumgr_reply){ .result = error ? -EREMOTEIO : 0, .parameters = error ? NULL : decoded.parameters,
-			.error = error, .continues = decoded.continues });
+		client_reply(m, &(struct mcumgr_reply){ .result = error ? -EREMOTEIO : 0,
+					.parameters = error ? NULL : decoded.parameters,
+					.error = error,
+					.continues = decoded.continues });
 	mcumgr_error_free(error);
 	varlink_reply_release(&decoded);
 	return r;
@@ -195,7 +199,8 @@ static int take_messages(struct mcumgr *m)
 	return 0;
 }
 
-/* What is there, within reason, so that a loop with other work gets its turn: 0, or the error that ended the connection. */
+/* What is there, within reason, so that a loop with other work gets its turn: 0, or the error that ended the
+ * connection. */
 static int read_input(struct mcumgr *m)
 {
 	static _Thread_local char buffer[READ_SIZE];
@@ -217,8 +222,8 @@ static int read_input(struct mcumgr *m)
 		if (r == 0)
 			r = take_messages(m);
 		else
-			r = client_say(m, r == -ENOMEM ? r : -EPROTO, "a reply of more than %u MiB came from %s", CLIENT_MESSAGE_MAX >> 20,
-				m->path);
+			r = client_say(m, r == -ENOMEM ? r : -EPROTO, "a reply of more than %u MiB came from %s",
+				CLIENT_MESSAGE_MAX >> 20, m->path);
 		if (r < 0 || m->generation != generation)
 			return r;
 	}

@@ -49,7 +49,8 @@ static int on_event(struct mcumgr *m, const struct mcumgr_reply *reply, void *us
 		return 0;
 	}
 	printf("%s\n", text(reply->parameters, "event"));
-	if (json_object_object_get_ex(reply->parameters, "device", &device) && strcmp(text(device, "state"), "ready") == 0)
+	if (json_object_object_get_ex(reply->parameters, "device", &device) &&
+		strcmp(text(device, "state"), "ready") == 0)
 		ask(user, text(device, "id"));
 	return 0;
 }

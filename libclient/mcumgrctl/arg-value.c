@@ -31,8 +31,8 @@ static int read_number(struct args *args, const struct arg *row, const char *sho
 	errno = 0;
 	n = strtoll(text, &end, base);
 	if (errno || end == text || *end || isspace((unsigned char)*text) || n < row->min || n > row->max)
-		return args_refuse(args, NULL, "%s: '%s' is no number from %" PRId64 " to %" PRId64, shown, show(text), row->min,
-			row->max);
+		return args_refuse(args, NULL, "%s: '%s' is no number from %" PRId64 " to %" PRId64, shown, show(text),
+			row->min, row->max);
 	*ret = n;
 	return 0;
 }
@@ -57,12 +57,13 @@ static int read_time(struct args *args, const struct arg *row, const char *shown
 		}
 	/* strtod() also takes "inf", "0x1p3" and leading blanks. */
 	if (errno || end == text || *end || strspn(text, "0123456789.") == 0 || strpbrk(text, "xXeE"))
-		return args_refuse(args, row->unit_ms == 1 ? "A bare number counts milliseconds." : "A bare number counts seconds.",
+		return args_refuse(args,
+			row->unit_ms == 1 ? "A bare number counts milliseconds." : "A bare number counts seconds.",
 			"%s: '%s' is no time; write 500ms, 5s or 2min", shown, show(text));
 	n *= unit;
 	if (!(n >= (double)row->min && n <= (double)row->max))
-		return args_refuse(args, NULL, "%s: '%s' is not from %" PRId64 "ms to %" PRId64 "s", shown, show(text), row->min,
-			row->max / 1000);
+		return args_refuse(args, NULL, "%s: '%s' is not from %" PRId64 "ms to %" PRId64 "s", shown, show(text),
+			row->min, row->max / 1000);
 	*ret = (int64_t)n;
 	return 0;
 }
@@ -72,12 +73,14 @@ static int read_hex(struct args *args, const struct arg *row, const char *shown,
 	size_t n = strlen(text);
 
 	if (strspn(text, "0123456789abcdefABCDEF") != n || n % 2)
-		return args_refuse(args, NULL, "%s: '%.100s' is not hex: pairs of the digits 0 to f", shown, show(text));
+		return args_refuse(
+			args, NULL, "%s: '%.100s' is not hex: pairs of the digits 0 to f", shown, show(text));
 	if ((int64_t)n < row->min || (row->max && (int64_t)n > row->max))
-		return row->min == row->max ? args_refuse(args, NULL, "%s: %zu hex digits are not the %" PRId64 " that belong there",
-						      shown, n, row->min) :
-					      args_refuse(args, NULL, "%s: %zu hex digits are not from %" PRId64 " to %" PRId64, shown,
-						      n, row->min, row->max);
+		return row->min == row->max
+			       ? args_refuse(args, NULL, "%s: %zu hex digits are not the %" PRId64 " that belong there",
+					 shown, n, row->min)
+			       : args_refuse(args, NULL, "%s: %zu hex digits are not from %" PRId64 " to %" PRId64,
+					 shown, n, row->min, row->max);
 	return 0;
 }
 
@@ -87,7 +90,8 @@ static int read_json(struct args *args, const char *shown, const char *text, jso
 	const char *why;
 
 	if (json_parse(text, strlen(text), &object, &why) < 0)
-		return args_refuse(args, "Quote it for the shell: '{\"key\": 1}'.", "%s: this is no JSON: %s", shown, why);
+		return args_refuse(
+			args, "Quote it for the shell: '{\"key\": 1}'.", "%s: this is no JSON: %s", shown, why);
 	if (!json_object_is_type(object, json_type_object))
 		return args_refuse(args, "SMP payloads are maps: '{\"key\": 1}'.", "%s: this is no JSON object", shown);
 	*ret = TAKE_PTR(object);

@@ -28,7 +28,8 @@ const struct arg global_options[] = {
 	{ "usb-serial", 'u', "REGEX", ARG_TEXT, NULL, "the same as --device" },
 	{ "json", 0, NULL, ARG_FLAG, NULL, "print the API's own objects, one a line" },
 	{ "quiet", 'q', NULL, ARG_FLAG, NULL, "no progress, only what was asked for, and errors" },
-	{ "timeout", 't', "TIME", ARG_TIME, NULL, "answer time of the board: 500ms, 5s (bare number: ms)", 1, 600000, 1 },
+	{ "timeout", 't', "TIME", ARG_TIME, NULL, "answer time of the board: 500ms, 5s (bare number: ms)", 1, 600000,
+		1 },
 	{ "detach", 0, NULL, ARG_FLAG, NULL, "start a job and leave it to the daemon" },
 	{ "socket", 0, "PATH", ARG_TEXT, NULL, "the daemon's socket, instead of $MCUMGR_SOCKET" },
 	{ "help", 'h', NULL, ARG_FLAG, NULL, "this page; after a verb, that verb's" },
@@ -98,7 +99,8 @@ static const char *foreign(const char *name)
 		{ "ble", "Boards are reached by serial ports; Bluetooth is not there yet." },
 		{ "raw", "Framing is configured for a board: framing in mcumgrd.conf(5)." },
 		{ "retries", "Retries are configured for a board: retries in mcumgrd.conf(5)." },
-		{ "smp-frame-size", "Sizes are asked of the board; they may be configured: frame_size in mcumgrd.conf(5)." },
+		{ "smp-frame-size",
+			"Sizes are asked of the board; they may be configured: frame_size in mcumgrd.conf(5)." },
 	};
 	size_t i;
 
@@ -111,13 +113,14 @@ static const char *foreign(const char *name)
 static int unknown_long(struct parser *p, const char *name)
 {
 	const char *near = suggest_option(p->args->verb, name);
-	_cleanup_free_ char *hint = foreign(name) ? format("%s", foreign(name)) :
-				    near	  ? format("Is it --%s that you mean?", near) :
-						    NULL;
+	_cleanup_free_ char *hint = foreign(name) ? format("%s", foreign(name))
+				    : near        ? format("Is it --%s that you mean?", near)
+						  : NULL;
 
 	if (p->args->verb)
 		return args_refuse(p->args, hint, "%s has no option --%s", verb_title(p->args->verb), show(name));
-	return args_refuse(p->args, hint ? hint : "Options of a verb stand after it.", "there is no option --%s", show(name));
+	return args_refuse(
+		p->args, hint ? hint : "Options of a verb stand after it.", "there is no option --%s", show(name));
 }
 
 static int take_long(struct parser *p, const char *text)
@@ -199,7 +202,8 @@ static int take_word(struct parser *p, const char *word)
 	while (row->name && row < rows + p->words && !row->many)
 		row++;
 	if (!row->name)
-		return args_refuse(args, NULL, "%s has no use for the argument '%s'", verb_title(args->verb), show(word));
+		return args_refuse(
+			args, NULL, "%s has no use for the argument '%s'", verb_title(args->verb), show(word));
 	if (!row->many)
 		return arg_read(args, row, row->meta, word, &args->words[p->words++]);
 	if (args->list_count == ARGS_LIST_MAX)
@@ -229,7 +233,8 @@ static int check_words(struct parser *p)
 
 	for (i = 0; row->name; row++, i++)
 		if (!row->optional && (row->many ? !p->args->list_count : i >= p->words))
-			return args_refuse(p->args, NULL, "%s needs %s: %s", verb_title(p->args->verb), row->meta, row->help);
+			return args_refuse(
+				p->args, NULL, "%s needs %s: %s", verb_title(p->args->verb), row->meta, row->help);
 	return 0;
 }
 
@@ -304,7 +309,8 @@ static void add_list(const struct args *args, const struct arg *row, json_object
 	json_object_object_add(parameters, row->json, array);
 }
 
-static void add_rows(const struct args *args, const struct arg *rows, const struct arg_value *values, json_object *parameters)
+static void add_rows(
+	const struct args *args, const struct arg *rows, const struct arg_value *values, json_object *parameters)
 {
 	size_t i;
 

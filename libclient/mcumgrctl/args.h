@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The command line. A verb says in rows what it takes; the rows check the values, make most of the call's parameters, the
- * help and the shell's completion.
+/* The command line. A verb says in rows what it takes; the rows check the values, make most of the call's parameters,
+ * the help and the shell's completion.
  *
- * Short options of the program stand before the verb only, so that a verb may have its own; long ones stand anywhere before
- * "--" or before a free list of arguments (shell). Names are not abbreviated: a script must not break when one is added. */
+ * Short options of the program stand before the verb only, so that a verb may have its own; long ones stand anywhere
+ * before
+ * "--" or before a free list of arguments (shell). Names are not abbreviated: a script must not break when one is
+ * added. */
 
 #include <json-c/json.h>
 #include <stdbool.h>

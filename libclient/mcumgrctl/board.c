@@ -201,8 +201,7 @@ static json_object *with_device(struct board *b, json_object *parameters)
 
 	if (b->name && (flags & VERB_DEVICE))
 		json_object_object_add(all, "device", json_object_new_string(b->name));
-	json_object_object_foreach(parameters, key, value)
-		json_object_object_add(all, key, json_object_get(value));
+	json_object_object_foreach(parameters, key, value) json_object_object_add(all, key, json_object_get(value));
 	if (b->ctl->timeout_ms && (flags & VERB_TIMEOUT))
 		json_object_object_add(all, "timeoutMs", json_object_new_int64(b->ctl->timeout_ms));
 	return all;

@@ -3,9 +3,9 @@
 
 /* One run of mcumgrctl: what the command line asked for, and the boards it runs on.
  *
- * A board here is one connection that carries one verb through: it sends a call, gets replies, perhaps sends the next, and
- * finishes with an exit code. Without --all there is one (whose name may be left to the daemon); with --all as many as the
- * daemon knows. All of them live in one poll loop (loop.c), which also draws the progress and hears Ctrl-C. */
+ * A board here is one connection that carries one verb through: it sends a call, gets replies, perhaps sends the next,
+ * and finishes with an exit code. Without --all there is one (whose name may be left to the daemon); with --all as many
+ * as the daemon knows. All of them live in one poll loop (loop.c), which also draws the progress and hears Ctrl-C. */
 
 #include <json-c/json.h>
 #include <signal.h>
@@ -24,14 +24,14 @@ struct board {
 	char *name; /* --device, or one of --all; NULL: the only board */
 	struct mcumgr *connection;
 	struct mcumgr *canceller; /* second connection, for JobCancel; NULL until Ctrl-C */
-	bool lookup;		  /* the pending call's reply is not for --json */
+	bool lookup;              /* the pending call's reply is not for --json */
 
 	FILE *out; /* what the verb prints; shown when the board finishes (streams: at once) */
 	char *text;
 	size_t text_size;
 
 	struct progress progress;
-	char *job;	   /* id, once known */
+	char *job; /* id, once known */
 	bool cancel_wanted;
 
 	unsigned int step;   /* for verbs of several calls */
@@ -58,7 +58,7 @@ struct ctl {
 	struct board *boards;
 	size_t count;
 	unsigned int interrupts; /* seen so far */
-	char secret[17];	 /* what the connection test sends */
+	char secret[17];         /* what the connection test sends */
 };
 
 uint64_t ctl_now(void);
@@ -80,8 +80,8 @@ int ctl_run(struct ctl *ctl);
 void board_start(struct board *b);
 void board_release(struct board *b);
 
-/* Sends a call for this board: device and timeout are added. lookup: its reply is not part of what --json prints. A failure
- * to send finishes the board. */
+/* Sends a call for this board: device and timeout are added. lookup: its reply is not part of what --json prints. A
+ * failure to send finishes the board. */
 enum next board_call(struct board *b, const char *method, json_object *parameters);
 enum next board_lookup(struct board *b, const char *method, json_object *parameters);
 
@@ -113,7 +113,7 @@ void interrupt_cancel(struct board *b); /* asks the daemon to stop the board's j
 void display_update(struct ctl *ctl);
 int display_wait_ms(const struct ctl *ctl);
 void display_finished(struct board *b); /* what the verb printed */
-void display_table(struct ctl *ctl);	/* after --all */
+void display_table(struct ctl *ctl);    /* after --all */
 
 /* ---- outcome.c ---- */
 

@@ -8,9 +8,9 @@
 #include "libclient/mcumgrctl/text.h"
 #include "proto/macro.h"
 
-#define FRAME_MS 200	 /* a terminal's bars move this often by themselves */
-#define FRAME_MIN_MS 40	 /* and never more often: a fast upload has hundreds of replies a second */
-#define LINES_MS 1000	 /* looks for a line that is due */
+#define FRAME_MS 200     /* a terminal's bars move this often by themselves */
+#define FRAME_MIN_MS 40  /* and never more often: a fast upload has hundreds of replies a second */
+#define LINES_MS 1000    /* looks for a line that is due */
 #define PATIENCE_MS 1000 /* a call without progress is shown after this */
 #define NAME_WIDTH_MAX 24
 
@@ -58,7 +58,8 @@ static char *running(struct board *b, size_t width)
 
 	if (shows_progress(b->ctl) && *b->progress.step)
 		return progress_bar(&b->progress, now, width);
-	return format("%s: waiting for the %s  %s", verb_title(b->ctl->verb), shows_progress(b->ctl) ? "daemon" : "board", since);
+	return format("%s: waiting for the %s  %s", verb_title(b->ctl->verb),
+		shows_progress(b->ctl) ? "daemon" : "board", since);
 }
 
 static char *ended(const struct board *b)
@@ -92,7 +93,8 @@ static char *block_line(struct board *b, size_t names)
 		return TAKE_PTR(state);
 	name = show(b->name);
 	fit = text_fit(name, names);
-	return format("%.*s%*s  %s", (int)fit, name, (int)(names - text_width(name) > names ? 0 : names - text_width(name)), "", state);
+	return format("%.*s%*s  %s", (int)fit, name,
+		(int)(names - text_width(name) > names ? 0 : names - text_width(name)), "", state);
 }
 
 /* Boards that run come first where the block is too small for all. */
@@ -132,7 +134,8 @@ static void draw_block(struct ctl *ctl)
 	for (i = 0; i < n; i++)
 		lines[i] = block_line(picked[i], names);
 	if (n < ctl->count)
-		lines[n++] = format("... and %zu more; %zu of %zu have ended", ctl->count - i, count_finished(ctl), ctl->count);
+		lines[n++] = format(
+			"... and %zu more; %zu of %zu have ended", ctl->count - i, count_finished(ctl), ctl->count);
 	screen_draw(lines, n);
 	for (i = 0; i < n; i++)
 		free(lines[i]);

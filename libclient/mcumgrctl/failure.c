@@ -135,8 +135,8 @@ enum exit_code failure_report(struct ctl *ctl, const char *device, const struct 
 	return failure_code(error->name);
 }
 
-enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code code, const char *error, const char *message,
-	const char *hint)
+enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code code, const char *error,
+	const char *message, const char *hint)
 {
 	_cleanup_json_ json_object *parameters = json_object_new_object();
 	_cleanup_free_ char *name = format("mcumgrctl.%s", error);
@@ -176,7 +176,8 @@ enum exit_code failure_connection(struct ctl *ctl, const char *device, struct mc
 	case -ECONNRESET:
 		return failure_local(ctl, device, CODE_DAEMON, "ConnectionLost", message, NULL);
 	case -EPROTO:
-		return failure_local(ctl, device, CODE_DAEMON, "NotADaemon", message, "Is it mcumgrd that listens there?");
+		return failure_local(
+			ctl, device, CODE_DAEMON, "NotADaemon", message, "Is it mcumgrd that listens there?");
 	default:
 		return failure_local(ctl, device, CODE_DAEMON, "DaemonUnreachable", message, NULL);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* What went wrong, said once: as a sentence with a hint on stderr, or with --json as an error object on stdout, like the
- * API's own. Failures that never were a reply have names too: mcumgrctl.Usage, mcumgrctl.DaemonUnreachable, ... */
+/* What went wrong, said once: as a sentence with a hint on stderr, or with --json as an error object on stdout, like
+ * the API's own. Failures that never were a reply have names too: mcumgrctl.Usage, mcumgrctl.DaemonUnreachable, ... */
 
 #include "libclient/mcumgr.h"
 #include "libclient/mcumgrctl/exit-code.h"
@@ -19,8 +19,8 @@ const char *failure_short(const char *error_name);
 enum exit_code failure_report(struct ctl *ctl, const char *device, const struct mcumgr_error *error);
 
 /* Reports what is no reply. error: "Usage", ... hint may be NULL. Returns code. */
-enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code code, const char *error, const char *message,
-	const char *hint);
+enum exit_code failure_local(struct ctl *ctl, const char *device, enum exit_code code, const char *error,
+	const char *message, const char *hint);
 
 /* Reports what args_parse() or args_refuse() left in ctl->args. */
 enum exit_code failure_usage(struct ctl *ctl);

@@ -40,7 +40,8 @@ static void print_options(const struct arg *row)
 	for (; row->name; row++) {
 		_cleanup_free_ char *left = NULL, *letter = row->letter ? format("-%c, ", row->letter) : format("    ");
 
-		left = row->meta ? format("%s--%s %s", letter, row->name, row->meta) : format("%s--%s", letter, row->name);
+		left = row->meta ? format("%s--%s %s", letter, row->name, row->meta)
+				 : format("%s--%s", letter, row->name);
 		print_pair(left, row->help);
 	}
 }

@@ -71,10 +71,12 @@ static int make_boards(struct ctl *ctl, json_object *reply)
 		ctl->boards[i].ctl = ctl;
 		ctl->boards[i].name = name ? format("%s", name) : NULL;
 		if (reply && !name)
-			return (int)failure_local(ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon lists a board without an id", NULL);
+			return (int)failure_local(
+				ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon lists a board without an id", NULL);
 	}
 	if (!ctl->count)
-		return (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "there is no board", "mcumgrctl watch shows boards as they are plugged in.");
+		return (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "there is no board",
+			"mcumgrctl watch shows boards as they are plugged in.");
 	return 0;
 }
 
@@ -210,7 +212,8 @@ int ctl_run(struct ctl *ctl)
 		r = find_boards(ctl);
 	if (r == 0) {
 		interrupt_setup();
-		ctl->deadline = ctl->verb->expired && ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX;
+		ctl->deadline =
+			ctl->verb->expired && ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX;
 		for (i = 0; i < ctl->count; i++)
 			board_start(&ctl->boards[i]);
 		loop(ctl);

@@ -46,7 +46,8 @@ static int check(struct ctl *ctl)
 	if (all + device + serial + usb > 1)
 		return args_refuse(ctl->args, NULL, "--all, --device, --serial and --usb-serial exclude each other");
 	if (ctl->baud && !serial)
-		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).", "--baud goes with --serial only");
+		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).",
+			"--baud goes with --serial only");
 	if (all && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
 		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
 	if ((ctl->device || serial) && !(flags & VERB_DEVICE))
@@ -54,8 +55,8 @@ static int check(struct ctl *ctl)
 	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT) && !ctl->verb->expired)
 		return args_refuse(ctl->args, NULL, "%s has no use for --timeout", title);
 	if (ctl->detach && !(flags & VERB_JOB))
-		return args_refuse(ctl->args, "Jobs are started by firmware update and image upload.", "%s has no use for --detach",
-			title);
+		return args_refuse(ctl->args, "Jobs are started by firmware update and image upload.",
+			"%s has no use for --detach", title);
 	return 0;
 }
 

@@ -26,7 +26,8 @@ char *outcome_sentence(json_object *reply)
 		const char *outcome, *format;
 	} sentences[] = {
 		{ "updated", "Updated: %s is active and confirmed." },
-		{ "testing", "%s is active, but not confirmed: the next reset brings the old image back, unless you confirm it." },
+		{ "testing",
+			"%s is active, but not confirmed: the next reset brings the old image back, unless you confirm it." },
 		{ "unchanged", "Nothing to do: %s is active and confirmed already." },
 		{ "confirmed", "%s was active already and is confirmed now." },
 		{ "marked", "%s is marked and boots at the next reset." },

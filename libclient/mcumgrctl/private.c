@@ -79,8 +79,8 @@ static _Noreturn void run_daemon(const char *port, const char *state, const char
 {
 	const char *named = getenv("MCUMGRD");
 	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)"/dev/null", (char *)"--socket", socket_path,
-		(char *)"--state-dir", (char *)state, (char *)"--port", (char *)port, (char *)"--log-level", (char *)"error",
-		(char *)"--until-eof", NULL };
+		(char *)"--state-dir", (char *)state, (char *)"--port", (char *)port, (char *)"--log-level",
+		(char *)"error", (char *)"--until-eof", NULL };
 
 	/* Ctrl-C is for mcumgrctl, which cancels first. */
 	setpgid(0, 0);
@@ -132,7 +132,8 @@ static char *read_said(int said)
 
 static int spawn(struct ctl *ctl, const char *port)
 {
-	_cleanup_free_ char *notify_path = format("%s/notify", directory), *state = format("%s/state", directory), *words = NULL;
+	_cleanup_free_ char *notify_path = format("%s/notify", directory), *state = format("%s/state", directory),
+			    *words = NULL;
 	int notify = open_notify(notify_path), input[2] = { -1, -1 }, said[2] = { -1, -1 }, r = -1;
 
 	if (notify >= 0 && pipe2(input, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0) {
@@ -163,12 +164,14 @@ int private_setup(struct ctl *ctl)
 	if (tty)
 		return 0;
 	if (ctl->detach)
-		return (int)failure_local(ctl, ctl->serial, CODE_USAGE, "Usage", "no daemon has this tty, so that none could go on with the job",
+		return (int)failure_local(ctl, ctl->serial, CODE_USAGE, "Usage",
+			"no daemon has this tty, so that none could go on with the job",
 			"Leave --detach out, or have mcumgrd manage the tty: --port, or a section of mcumgrd.conf(5).");
 	if (strchr(ctl->serial, ','))
 		return fail(ctl, "a tty with a comma in its path cannot be managed", NULL);
 	/* Links stay: they are followed anew when the board is back after a reset. */
-	tty = *ctl->serial == '/' ? format("%s", ctl->serial) : format("%s/%s", getcwd((char[4096]){ 0 }, 4096), ctl->serial);
+	tty = *ctl->serial == '/' ? format("%s", ctl->serial)
+				  : format("%s/%s", getcwd((char[4096]){ 0 }, 4096), ctl->serial);
 	ctl->device = ctl->device_found = tty;
 	if (access(tty, F_OK) < 0)
 		return (int)failure_local(ctl, ctl->serial, CODE_DEVICE, "NoSuchDevice", strerror(errno),

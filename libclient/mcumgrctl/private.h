@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* --serial TTY, for boards that no daemon looks after: a tty is opened by mcumgrd and nobody else, so that where the daemon
- * that is running does not have it, one is started for this run alone, with a directory of its own. It ends with its
- * standard input, thus with mcumgrctl, however that ends. */
+/* --serial TTY, for boards that no daemon looks after: a tty is opened by mcumgrd and nobody else, so that where the
+ * daemon that is running does not have it, one is started for this run alone, with a directory of its own. It ends with
+ * its standard input, thus with mcumgrctl, however that ends. */
 
 struct ctl;
 

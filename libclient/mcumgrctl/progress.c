@@ -83,7 +83,8 @@ void progress_update(struct progress *p, json_object *reply, uint64_t now)
 		begin_step(p, step, now);
 	if (member_int(reply, "percent", &percent) && percent >= 0 && percent <= 100)
 		p->percent = (int)percent;
-	if (member_int(reply, "totalBytes", &total) && total > 0 && member_int(reply, "doneBytes", &done) && done >= 0) {
+	if (member_int(reply, "totalBytes", &total) && total > 0 && member_int(reply, "doneBytes", &done) &&
+		done >= 0) {
 		p->done = done < total ? done : total;
 		p->total = total;
 		measure(p, now);
@@ -117,7 +118,8 @@ char *progress_time(uint64_t ms)
 /* "123.4 KiB of 272.0 KiB  31.2 KiB/s  0:05 left"; detail 0 to 3: how much of it. */
 static char *counts(const struct progress *p, uint64_t now, int detail)
 {
-	_cleanup_free_ char *done = progress_bytes(p->done), *total = progress_bytes(p->total), *rate = NULL, *left = NULL;
+	_cleanup_free_ char *done = progress_bytes(p->done), *total = progress_bytes(p->total), *rate = NULL,
+			    *left = NULL;
 
 	if (!p->total) {
 		/* Nothing to count: what it says, and how long it takes by now. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* How far a job is, from its replies; as a bar for a terminal and as lines for everything else. No clock of its own: times are
- * given, in ms of any monotonic clock. */
+/* How far a job is, from its replies; as a bar for a terminal and as lines for everything else. No clock of its own:
+ * times are given, in ms of any monotonic clock. */
 
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -14,10 +14,10 @@
 
 struct progress {
 	char step[24];
-	int percent;		  /* of the whole job */
-	int64_t done, total;	  /* bytes of the step; total 0: nothing to count */
+	int percent;                /* of the whole job */
+	int64_t done, total;        /* bytes of the step; total 0: nothing to count */
 	uint64_t since, step_since; /* of the job, of the step */
-	double rate;		  /* bytes a second; 0: not known yet */
+	double rate;                /* bytes a second; 0: not known yet */
 	uint64_t rate_time;
 	int64_t rate_done;
 	char *message; /* what the step says; clean */

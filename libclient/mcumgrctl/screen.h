@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The part of the terminal that is redrawn: a block of lines below everything that stays. Only stdout is drawn on, and only
- * where it is a terminal. One write a frame, each line overwritten in place: nothing flickers. */
+/* The part of the terminal that is redrawn: a block of lines below everything that stays. Only stdout is drawn on, and
+ * only where it is a terminal. One write a frame, each line overwritten in place: nothing flickers. */
 
 #include <stdbool.h>
 #include <stddef.h>

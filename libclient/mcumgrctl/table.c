@@ -33,7 +33,9 @@ struct table *table_new(const char *const *columns)
 	for (i = 0; i < t->columns; i++) {
 		bool number = *columns[i] == '>', last = i + 1 == t->columns;
 		struct libscols_column *c = scols_table_new_column(t->scols, columns[i] + number, 0,
-			number ? SCOLS_FL_RIGHT : last ? SCOLS_FL_WRAP : 0);
+			number ? SCOLS_FL_RIGHT
+			: last ? SCOLS_FL_WRAP
+			       : 0);
 
 		if (!c || !t->widths)
 			out_of_memory();

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Text that boards and the daemon say, made safe to show. A name, a version or a console line from a board may hold anything:
- * escape sequences, bidirectional overrides, half characters. What could move a cursor or lie about order is shown as
- * \x1b or \u009b instead. Where the locale cannot show more than ASCII, the rest is shown that way too. */
+/* Text that boards and the daemon say, made safe to show. A name, a version or a console line from a board may hold
+ * anything: escape sequences, bidirectional overrides, half characters. What could move a cursor or lie about order is
+ * shown as \x1b or \u009b instead. Where the locale cannot show more than ASCII, the rest is shown that way too. */
 
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -23,7 +23,8 @@ char *text_clean_lines(const char *text);
 const char *show(const char *text);
 const char *show_key(json_object *object, const char *key); /* the string in a member; "" when there is none */
 
-/* An object as one line of JSON, equal to json_print() but for characters that are better escaped. malloc'd, never NULL. */
+/* An object as one line of JSON, equal to json_print() but for characters that are better escaped. malloc'd, never
+ * NULL. */
 char *text_json(json_object *object);
 
 /* How many columns a clean text takes, and the length in bytes of what fits into some columns. */

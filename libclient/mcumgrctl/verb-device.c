@@ -47,7 +47,6 @@ static void print_list(struct board *b, json_object *reply)
 {
 	const char *columns[] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION", "REASON", NULL };
 	size_t i, n = member_count(reply, "devices");
-	_cleanup_free_ char *text = NULL;
 	struct table *t;
 
 	if (!n) {
@@ -62,7 +61,8 @@ static void print_list(struct board *b, json_object *reply)
 		_cleanup_free_ char *usb = usb_id(d), *shown = state(d);
 
 		table_row(t, (const char *const[]){ member_string(d, "id"), member_string(d, "name"), shown,
-				     member_string(d, "tty"), usb, member_string(d, "version"), member_string(d, "reason") });
+				     member_string(d, "tty"), usb, member_string(d, "version"),
+				     member_string(d, "reason") });
 	}
 	table_print(t, b->out);
 }
@@ -119,22 +119,33 @@ static void watch_event(struct board *b, json_object *reply)
 	say(b, "\n");
 }
 
-static const char *const states[] = { "absent", "opening", "quiet", "probing", "ready", "busy", "recovery", "unresponsive",
-	"unavailable", "broken", NULL };
+static const char *const states[] = { "absent", "opening", "quiet", "probing", "ready", "busy", "recovery",
+	"unresponsive", "unavailable", "broken", NULL };
 static const struct arg wait_options[] = {
 	{ "state", .meta = "STATE", .kind = ARG_WORD, .choices = states, .help = "as list shows it (ready)" },
 	{ NULL },
 };
 
 const struct verb device_verbs[] = {
-	{ .name = "list", .summary = "the boards and their states", .method = "List", .print = print_list,
+	{ .name = "list",
+		.summary = "the boards and their states",
+		.method = "List",
+		.print = print_list,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
 			"--device takes them, version of the running image, and a reason where a state needs one" },
-	{ .name = "watch", .summary = "follow boards as they come, go and change", .method = "Watch",
-		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER, .event = watch_event,
+	{ .name = "watch",
+		.summary = "follow boards as they come, go and change",
+		.method = "Watch",
+		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER,
+		.event = watch_event,
 		.help = "Prints what is there, then every change, until Ctrl-C. With --device, of one board" },
-	{ .name = "wait-for", .summary = "wait until boards are in a state", .options = wait_options, .method = "Watch",
-		.flags = VERB_DEVICE | VERB_STREAM, .event = wait_event, .expired = wait_expired,
+	{ .name = "wait-for",
+		.summary = "wait until boards are in a state",
+		.options = wait_options,
+		.method = "Watch",
+		.flags = VERB_DEVICE | VERB_STREAM,
+		.event = wait_event,
+		.expired = wait_expired,
 		.help = "Waits until a board is in a state (ready); with --device that one, with --all every one there is, and at\n"
 			"least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
 	{ .name = NULL },

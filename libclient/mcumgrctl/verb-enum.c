@@ -90,7 +90,8 @@ static void print_details(struct board *b, json_object *reply)
 
 #define ENUM .group = "enum", .flags = VERB_BOARD
 const struct verb enum_verbs[] = {
-	{ ENUM, .name = "list-groups", .summary = "command groups that the board has", .options = list_options, .next = list },
+	{ ENUM, .name = "list-groups", .summary = "command groups that the board has", .options = list_options,
+		.next = list },
 	{ ENUM, .name = "show-group-details", .summary = "their names and numbers of commands", .words = detail_words,
 		.method = "Groups", .print = print_details },
 	{ .name = NULL },

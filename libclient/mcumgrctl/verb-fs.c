@@ -7,11 +7,13 @@
 #include "libclient/mcumgrctl/verbs.h"
 
 static const struct arg path_word[] = {
-	{ "name", .meta = "NAME", .kind = ARG_TEXT, .json = "path", .help = "path on the board, such as /lfs1/log.txt" },
+	{ "name", .meta = "NAME", .kind = ARG_TEXT, .json = "path",
+		.help = "path on the board, such as /lfs1/log.txt" },
 	{ NULL },
 };
 static const struct arg checksum_words[] = {
-	{ "name", .meta = "NAME", .kind = ARG_TEXT, .json = "path", .help = "path on the board, such as /lfs1/log.txt" },
+	{ "name", .meta = "NAME", .kind = ARG_TEXT, .json = "path",
+		.help = "path on the board, such as /lfs1/log.txt" },
 	{ "algorithm", .meta = "ALGO", .kind = ARG_TEXT, .json = "type", .optional = true,
 		.help = "as supported-checksums lists it; left out: the board's choice" },
 	{ NULL },
@@ -50,7 +52,8 @@ static void print_types(struct board *b, json_object *reply)
 
 	if (!json_object_is_type(types, json_type_object))
 		return;
-	json_object_object_foreach(types, name, unused) {
+	json_object_object_foreach(types, name, unused)
+	{
 		(void)unused;
 		say(b, "%s%s", separator, show(name));
 		separator = ", ";
@@ -62,11 +65,16 @@ static void print_types(struct board *b, json_object *reply)
 const struct verb fs_verbs[] = {
 	{ FILES, .name = "status", .summary = "a file's length", .words = path_word, .method = "FileStatus",
 		.print = print_status },
-	{ .group = "fs", .name = "checksum", .summary = "a file's checksum, computed by the board",
-		.flags = VERB_BOARD | VERB_SLOW, .words = checksum_words, .options = checksum_options, .method = "FileHash",
+	{ .group = "fs",
+		.name = "checksum",
+		.summary = "a file's checksum, computed by the board",
+		.flags = VERB_BOARD | VERB_SLOW,
+		.words = checksum_words,
+		.options = checksum_options,
+		.method = "FileHash",
 		.print = print_checksum },
-	{ FILES, .name = "supported-checksums", .summary = "checksums that the board can compute", .method = "FileHashTypes",
-		.print = print_types },
+	{ FILES, .name = "supported-checksums", .summary = "checksums that the board can compute",
+		.method = "FileHashTypes", .print = print_types },
 	{ FILES, .name = "close", .summary = "close the file that a broken transfer left open", .method = "FileClose" },
 	{ .name = NULL },
 };

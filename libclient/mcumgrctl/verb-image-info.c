@@ -115,7 +115,8 @@ static void print_tlvs(const uint8_t *data, const struct mcuboot_image *image)
 		_cleanup_free_ char *bytes = hex(data + tlv->offset, shown);
 		_cleanup_free_ char *value = format("%s%s", bytes, tlv->size > shown ? "..." : "");
 
-		table_row(t, (const char *const[]){ type, mcuboot_tlv_name(tlv->type), size, tlv->protected ? "yes" : "no", value });
+		table_row(t, (const char *const[]){
+				     type, mcuboot_tlv_name(tlv->type), size, tlv->protected ? "yes" : "no", value });
 	}
 	table_print(t, stdout);
 }
@@ -137,11 +138,12 @@ static void print_info(const uint8_t *data, const struct mcuboot_image *image, c
 
 	printf("Version:    %s\n", image->version);
 	printf("Hash:       %s\n", hash);
-	printf("Hash type:  %s (%s)\n", image->hash_type, image->encrypted ? "not compared: the image is encrypted" : "matches");
+	printf("Hash type:  %s (%s)\n", image->hash_type,
+		image->encrypted ? "not compared: the image is encrypted" : "matches");
 	printf("File hash:  %s (sha256)\n", file_hash);
 	printf("Signature:  %s\n", image->signature ? image->signature : "none");
-	printf("Size:       %zu bytes: header %" PRIu32 ", image %" PRIu32 ", TLVs %zu%s\n", image->file_size, image->header_size,
-		image->image_size, image->total_size - image->header_size - image->image_size,
+	printf("Size:       %zu bytes: header %" PRIu32 ", image %" PRIu32 ", TLVs %zu%s\n", image->file_size,
+		image->header_size, image->image_size, image->total_size - image->header_size - image->image_size,
 		image->file_size > image->total_size ? ", and padding" : "");
 	print_flags(image);
 	if (image->load_address)
@@ -153,7 +155,9 @@ static void print_info(const uint8_t *data, const struct mcuboot_image *image, c
 static int bad_image(struct ctl *ctl, enum mcuboot_problem problem, const char *text)
 {
 	_cleanup_json_ json_object *parameters = json_object_new_object();
-	struct mcumgr_error error = { .name = (char *)"io.mcumgr.BadImage", .message = (char *)text, .parameters = parameters };
+	struct mcumgr_error error = {
+		.name = (char *)"io.mcumgr.BadImage", .message = (char *)text, .parameters = parameters
+	};
 
 	add_text(parameters, "reason", mcuboot_problem_name(problem));
 	add_text(parameters, "message", text);

@@ -13,7 +13,8 @@
 #include "proto/json.h"
 
 static const struct arg set_options[] = {
-	{ "hash", .meta = "HEX", .kind = ARG_HEX, .json = "hash", .min = 2, .max = 128, .help = "the image, as get-state shows it" },
+	{ "hash", .meta = "HEX", .kind = ARG_HEX, .json = "hash", .min = 2, .max = 128,
+		.help = "the image, as get-state shows it" },
 	{ "confirm", .kind = ARG_FLAG, .help = "for good, not for one test boot; without --hash the running image" },
 	{ NULL },
 };
@@ -22,9 +23,11 @@ static const struct arg upload_words[] = {
 	{ NULL },
 };
 static const struct arg upload_options[] = {
-	{ "image-id", .meta = "N", .kind = ARG_NUMBER, .json = "imageNumber", .max = UINT32_MAX, .help = "image of the board (0)" },
+	{ "image-id", .meta = "N", .kind = ARG_NUMBER, .json = "imageNumber", .max = UINT32_MAX,
+		.help = "image of the board (0)" },
 	{ "upgrade-only", .kind = ARG_FLAG, .json = "upgradeOnly", .help = "let the board refuse lower versions" },
-	{ "checksum", .meta = "SHA256", .kind = ARG_HEX, .json = "checksum", .min = 64, .max = 64, .help = "refuse another file" },
+	{ "checksum", .meta = "SHA256", .kind = ARG_HEX, .json = "checksum", .min = 64, .max = 64,
+		.help = "refuse another file" },
 	{ "any", .kind = ARG_FLAG, .help = "also what is no MCUboot image" },
 	{ NULL },
 };
@@ -136,7 +139,8 @@ static int check_set_state(struct ctl *ctl, json_object *parameters)
 	(void)parameters;
 	if (args_has(ctl->args, "hash") || args_has(ctl->args, "confirm"))
 		return 0;
-	return args_refuse(ctl->args, "--hash HEX marks an image for one test boot, --confirm makes the running one permanent.",
+	return args_refuse(ctl->args,
+		"--hash HEX marks an image for one test boot, --confirm makes the running one permanent.",
 		"image set-state needs --hash, --confirm or both");
 }
 
@@ -170,17 +174,27 @@ static void print_slots(struct board *b, json_object *reply)
 const struct verb image_verbs[] = {
 	{ IMAGE, .name = "get-state", .summary = "images in the slots, and which boots", .method = "ImageList",
 		.print = print_state },
-	{ IMAGE, .name = "set-state", .summary = "mark an image for a test boot, or confirm one", .options = set_options,
-		.prepare = check_set_state, .next = set_state,
+	{ IMAGE, .name = "set-state", .summary = "mark an image for a test boot, or confirm one",
+		.options = set_options, .prepare = check_set_state, .next = set_state,
 		.help = "Marks the image with this hash for one test boot, or with --confirm for good. --confirm alone confirms\n"
 			"the running image" },
-	{ .group = "image", .name = "upload", .summary = "write an image to a slot, without marking it",
-		.flags = VERB_BOARD | VERB_STREAM | VERB_JOB, .words = upload_words, .options = upload_options,
-		.method = "ImageUpload", .prepare = image_file_put,
+	{ .group = "image",
+		.name = "upload",
+		.summary = "write an image to a slot, without marking it",
+		.flags = VERB_BOARD | VERB_STREAM | VERB_JOB,
+		.words = upload_words,
+		.options = upload_options,
+		.method = "ImageUpload",
+		.prepare = image_file_put,
 		.help = "Writes an image file to the slot that does not run, and does not mark it: it will not boot by itself.\n"
 			"An upload that was interrupted goes on where it stopped" },
-	{ .group = "image", .name = "erase", .summary = "erase a slot", .flags = VERB_BOARD | VERB_SLOW, .words = erase_words,
-		.method = "ImageErase", .help = "Erases a slot, which may take a minute" },
+	{ .group = "image",
+		.name = "erase",
+		.summary = "erase a slot",
+		.flags = VERB_BOARD | VERB_SLOW,
+		.words = erase_words,
+		.method = "ImageErase",
+		.help = "Erases a slot, which may take a minute" },
 	{ IMAGE, .name = "slot-info", .summary = "sizes of the slots", .method = "SlotInfo", .print = print_slots },
 	{ .name = NULL },
 };

@@ -29,7 +29,8 @@ static char *result(json_object *job)
 
 static void print_jobs(struct board *b, json_object *reply)
 {
-	static const char *const columns[] = { "ID", "KIND", "DEVICE", "STATE", "STEP", ">%", "STARTED", "RESULT", NULL };
+	static const char *const columns[] = { "ID", "KIND", "DEVICE", "STATE", "STEP", ">%", "STARTED", "RESULT",
+		NULL };
 	size_t i, n = member_count(reply, "jobs");
 	struct table *t;
 
@@ -46,8 +47,8 @@ static void print_jobs(struct board *b, json_object *reply)
 		member_int(job, "percent", &percent);
 		share = format("%" PRId64, percent);
 		table_row(t, (const char *const[]){ member_string(job, "id"), member_string(job, "kind"),
-				     member_string(job, "device"), member_string(job, "state"), member_string(job, "step"), share,
-				     member_string(job, "started"), came });
+				     member_string(job, "device"), member_string(job, "state"),
+				     member_string(job, "step"), share, member_string(job, "started"), came });
 	}
 	table_print(t, b->out);
 }
@@ -106,13 +107,25 @@ static void print_cancelled(struct board *b, json_object *reply)
 }
 
 const struct verb job_verbs[] = {
-	{ .name = "jobs", .summary = "jobs that run, and those that ended lately", .method = "Jobs", .print = print_jobs },
-	{ .group = "job", .name = "watch", .summary = "follow a job to its end", .words = job_id,
-		.flags = VERB_STREAM | VERB_FOLLOWS, .next = job_watch, .event = follow,
+	{ .name = "jobs",
+		.summary = "jobs that run, and those that ended lately",
+		.method = "Jobs",
+		.print = print_jobs },
+	{ .group = "job",
+		.name = "watch",
+		.summary = "follow a job to its end",
+		.words = job_id,
+		.flags = VERB_STREAM | VERB_FOLLOWS,
+		.next = job_watch,
+		.event = follow,
 		.help = "Shows a job's progress; ends with it, with the exit code that the job's own call would have had.\n"
 			"Ctrl-C ends the watching, not the job" },
-	{ .group = "job", .name = "cancel", .summary = "stop a job at its next safe step", .method = "JobCancel",
-		.words = job_id, .print = print_cancelled,
+	{ .group = "job",
+		.name = "cancel",
+		.summary = "stop a job at its next safe step",
+		.method = "JobCancel",
+		.words = job_id,
+		.print = print_cancelled,
 		.help = "Asks a job to stop at its next safe step, and does not wait for it" },
 	{ .name = NULL },
 };

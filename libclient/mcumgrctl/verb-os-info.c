@@ -59,7 +59,8 @@ enum next os_application_info(struct board *b, json_object *reply, const struct 
 		return NEXT_DONE;
 	}
 	if (reply)
-		say(b, "%s:%*s %s\n", fields[b->step].label, (int)(18 - strlen(fields[b->step].label)), "", show_key(reply, "text"));
+		say(b, "%s:%*s %s\n", fields[b->step].label, (int)(18 - strlen(fields[b->step].label)), "",
+			show_key(reply, "text"));
 	if (reply || error)
 		b->step++;
 	if (b->step == sizeof(fields) / sizeof(fields[0]))

@@ -7,18 +7,18 @@
 #include "libclient/mcumgrctl/text.h"
 #include "libclient/mcumgrctl/verbs.h"
 
-
 /* Bits of a Zephyr thread's state (SMP §5.1). */
 static char *state_names(int64_t state)
 {
-	static const char *const names[] = { "dummy", "pending", "sleeping", "dead", "suspended", "aborting", "suspending",
-		"queued" };
+	static const char *const names[] = { "dummy", "pending", "sleeping", "dead", "suspended", "aborting",
+		"suspending", "queued" };
 	char text[96] = "";
 	unsigned int bit;
 
 	for (bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)
 		if (state & (1 << bit))
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ", " : "", names[bit]);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s", *text ? ", " : "",
+				names[bit]);
 	return format("%" PRId64 "%s%s%s", state, *text ? " (" : "", text, *text ? ")" : "");
 }
 
@@ -50,7 +50,8 @@ static void print_task(struct board *b, json_object *task)
 	say(b, "  Task ID:           %" PRId64 "\n", number(task, "identifier"));
 	say(b, "  State:             %s\n", state);
 	if (member_int(task, "stackUsed", &n) && member_int(task, "stackSize", &size) && size > 0)
-		say(b, "  Stack usage:       %" PRId64 " / %" PRId64 " bytes (%" PRId64 " %%)\n", n, size, n * 100 / size);
+		say(b, "  Stack usage:       %" PRId64 " / %" PRId64 " bytes (%" PRId64 " %%)\n", n, size,
+			n * 100 / size);
 	if (member_int(task, "contextSwitches", &n))
 		say(b, "  Context switches:  %" PRId64 "\n", n);
 	if (member_int(task, "runtime", &n))

@@ -76,9 +76,9 @@ static enum next bootloader_info(struct board *b, json_object *reply, const stru
 	int64_t mode;
 
 	if (error)
-		return b->step == 1 && (mcumgr_error_is(error, "NotSupported") || mcumgr_error_is(error, "DeviceError")) ?
-			       NEXT_DONE :
-			       NEXT_ERROR;
+		return b->step == 1 && (mcumgr_error_is(error, "NotSupported") || mcumgr_error_is(error, "DeviceError"))
+			       ? NEXT_DONE
+			       : NEXT_ERROR;
 	if (!reply)
 		return board_call(b, "BootloaderInfo", b->ctl->parameters);
 	if (b->step++ == 0) {
@@ -107,7 +107,8 @@ static int make_secret(struct ctl *ctl, json_object *parameters)
 	size_t i;
 
 	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		return (int)failure_local(ctl, NULL, CODE_OTHER, "Other", "there are no random numbers to be had", NULL);
+		return (int)failure_local(
+			ctl, NULL, CODE_OTHER, "Other", "there are no random numbers to be had", NULL);
 	for (i = 0; i < sizeof(random); i++)
 		ctl->secret[i] = letters[random[i] % (sizeof(letters) - 1)];
 	json_object_object_add(parameters, "text", json_object_new_string(ctl->secret));
@@ -124,14 +125,17 @@ static void check_secret(struct board *b, json_object *reply)
 		board_fail(b, CODE_OTHER, "WrongEcho", "the board's echo is not what was sent", NULL);
 }
 
-const struct verb echo_check = { .name = "connection test", .summary = "ask the only board whether it is alive",
-	.method = "Echo", .flags = VERB_BOARD, .prepare = make_secret, .print = check_secret };
-
+const struct verb echo_check = { .name = "connection test",
+	.summary = "ask the only board whether it is alive",
+	.method = "Echo",
+	.flags = VERB_BOARD,
+	.prepare = make_secret,
+	.print = check_secret };
 
 #define OS .group = "os", .flags = VERB_BOARD
 const struct verb os_verbs[] = {
-	{ OS, .name = "echo", .summary = "send a text, which the board sends back", .words = echo_words, .method = "Echo",
-		.print = print_text },
+	{ OS, .name = "echo", .summary = "send a text, which the board sends back", .words = echo_words,
+		.method = "Echo", .print = print_text },
 	{ OS, .name = "application-info", .summary = "what runs on the board", .options = info_options,
 		.next = os_application_info,
 		.help = "Asks what runs on the board. Without an option: everything, a line each. With options: those fields, on\n"

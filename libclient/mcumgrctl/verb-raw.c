@@ -6,8 +6,10 @@
 #include "proto/macro.h"
 
 static const struct arg request_words[] = {
-	{ "group", .meta = "GROUP", .kind = ARG_NUMBER, .json = "group", .max = 65535, .help = "number of the command group" },
-	{ "command", .meta = "COMMAND", .kind = ARG_NUMBER, .json = "command", .max = 255, .help = "number of the command" },
+	{ "group", .meta = "GROUP", .kind = ARG_NUMBER, .json = "group", .max = 65535,
+		.help = "number of the command group" },
+	{ "command", .meta = "COMMAND", .kind = ARG_NUMBER, .json = "command", .max = 255,
+		.help = "number of the command" },
 	{ "payload", .meta = "JSON", .kind = ARG_JSON, .json = "payload", .optional = true,
 		.help = "{} if left out; bytes are {\"$bytes\": \"BASE64\"}" },
 	{ NULL },
@@ -40,7 +42,8 @@ static void say_value(struct board *b, json_object *value, unsigned int depth)
 
 	if (json_object_is_type(value, json_type_object) && json_object_object_length(value)) {
 		say(b, "{");
-		json_object_object_foreach(value, key, member) {
+		json_object_object_foreach(value, key, member)
+		{
 			_cleanup_json_ json_object *name = json_object_new_string(key);
 			_cleanup_free_ char *quoted = text_json(name);
 
@@ -72,8 +75,9 @@ static void print_payload(struct board *b, json_object *reply)
 	say(b, "\n");
 }
 
-#define RAW .group = "raw", .flags = VERB_BOARD, .words = request_words, .method = "Request", .print = print_payload,        \
-	.help = "Sends any SMP request, once, and prints the payload of the reply. JSON stands for CBOR: byte strings are\n"      \
+#define RAW \
+	.group = "raw", .flags = VERB_BOARD, .words = request_words, .method = "Request", .print = print_payload,            \
+	.help = "Sends any SMP request, once, and prints the payload of the reply. JSON stands for CBOR: byte strings are\n" \
 		"{\"$bytes\": \"BASE64\"}, integers beyond 2^63-1 {\"$integer\": \"DECIMAL\"}"
 const struct verb raw_verbs[] = {
 	{ RAW, .name = "read", .summary = "any SMP read request", .prepare = add_read },
@@ -82,8 +86,11 @@ const struct verb raw_verbs[] = {
 };
 
 const struct verb zephyr_verbs[] = {
-	{ .group = "zephyr", .name = "erase-storage", .summary = "erase the storage partition: settings and files",
-		.flags = VERB_BOARD | VERB_SLOW, .method = "StorageErase",
+	{ .group = "zephyr",
+		.name = "erase-storage",
+		.summary = "erase the storage partition: settings and files",
+		.flags = VERB_BOARD | VERB_SLOW,
+		.method = "StorageErase",
 		.help = "Erases the board's storage partition, and with it its settings" },
 	{ .name = NULL },
 };

@@ -22,7 +22,8 @@ static const struct arg write_words[] = {
 	{ NULL },
 };
 static const struct arg read_options[] = {
-	{ "max-size", .meta = "N", .kind = ARG_NUMBER, .json = "maxSize", .min = 1, .max = UINT32_MAX, .help = "most bytes to read" },
+	{ "max-size", .meta = "N", .kind = ARG_NUMBER, .json = "maxSize", .min = 1, .max = UINT32_MAX,
+		.help = "most bytes to read" },
 	{ NULL },
 };
 static const struct arg save_options[] = {
@@ -93,7 +94,8 @@ const struct verb settings_verbs[] = {
 		.method = "SettingRead", .print = print_value,
 		.help = "Shows a setting's bytes as a hex dump; with --quiet as bare hex, as settings write takes it" },
 	{ SETTINGS, .name = "write", .summary = "change a setting", .words = write_words, .method = "SettingWrite",
-		.prepare = encode_value, .help = "Changes a setting in the board's memory; settings save makes it last" },
+		.prepare = encode_value,
+		.help = "Changes a setting in the board's memory; settings save makes it last" },
 	{ SETTINGS, .name = "delete", .summary = "delete a setting", .words = name_word, .method = "SettingDelete" },
 	{ SETTINGS, .name = "commit", .summary = "apply what was written", .method = "SettingsCommit" },
 	{ SETTINGS, .name = "load", .summary = "read the settings from storage", .method = "SettingsLoad" },

@@ -24,16 +24,20 @@ static void print_output(struct board *b, json_object *reply)
 	if (!member_int(reply, "status", &status) || !status)
 		return;
 	/* Negative results are errnos by Zephyr's custom; the numbers of newlib are Linux's where it matters. */
-	message = status < 0 && status > -200 && strerrorname_np((int)-status) ?
-			  format("the command returned %" PRId64 " (%s)", status, strerrorname_np((int)-status)) :
-			  format("the command returned %" PRId64, status);
+	message = status < 0 && status > -200 && strerrorname_np((int)-status)
+			  ? format("the command returned %" PRId64 " (%s)", status, strerrorname_np((int)-status))
+			  : format("the command returned %" PRId64, status);
 	board_flush(b);
 	board_fail(b, CODE_REFUSED, "ShellStatus", message, NULL);
 }
 
 const struct verb shell_verbs[] = {
-	{ .name = "shell", .summary = "run a command in the board's shell", .words = words, .method = "ShellExecute",
-		.flags = VERB_BOARD, .print = print_output,
+	{ .name = "shell",
+		.summary = "run a command in the board's shell",
+		.words = words,
+		.method = "ShellExecute",
+		.flags = VERB_BOARD,
+		.print = print_output,
 		.help = "Runs a command of the board's shell, once, and prints its output. All that follows shell belongs to the\n"
 			"command. A command that returns an error ends mcumgrctl with exit code 6" },
 	{ .name = NULL },

@@ -9,7 +9,8 @@
 #include "proto/json.h"
 
 static const struct arg get_words[] = {
-	{ "group", .meta = "GROUP", .kind = ARG_TEXT, .json = "group", .optional = true, .help = "left out: every group" },
+	{ "group", .meta = "GROUP", .kind = ARG_TEXT, .json = "group", .optional = true,
+		.help = "left out: every group" },
 	{ NULL },
 };
 
@@ -20,12 +21,14 @@ static int compare(const char *left, const char *right)
 
 static int by_text(const void *a, const void *b)
 {
-	return compare(json_object_get_string(*(json_object *const *)a), json_object_get_string(*(json_object *const *)b));
+	return compare(
+		json_object_get_string(*(json_object *const *)a), json_object_get_string(*(json_object *const *)b));
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return compare(member_string(*(json_object *const *)a, "name"), member_string(*(json_object *const *)b, "name"));
+	return compare(
+		member_string(*(json_object *const *)a, "name"), member_string(*(json_object *const *)b, "name"));
 }
 
 static void sort(json_object *reply, const char *key, int (*order)(const void *, const void *))
@@ -79,7 +82,8 @@ static enum next get(struct board *b, json_object *reply, const struct mcumgr_er
 	if (error)
 		return NEXT_ERROR;
 	if (!reply)
-		return one ? board_call(b, "StatRead", b->ctl->parameters) : board_lookup(b, "StatGroups", b->ctl->parameters);
+		return one ? board_call(b, "StatRead", b->ctl->parameters)
+			   : board_lookup(b, "StatGroups", b->ctl->parameters);
 	if (!one && !b->memory) {
 		sort(reply, "groups", by_text);
 		b->memory = json_object_get(reply);

@@ -7,7 +7,8 @@
 #include "libclient/mcumgrctl/verbs.h"
 #include "proto/macro.h"
 
-/* wait-for: a picture of the boards by the events of Watch (b->memory: id -> state), looked at once it is whole (b->step). */
+/* wait-for: a picture of the boards by the events of Watch (b->memory: id -> state), looked at once it is whole
+ * (b->step). */
 
 static const char *wanted(const struct board *b)
 {
@@ -26,7 +27,8 @@ static bool satisfied(struct board *b)
 	bool every = args_global(b->ctl->args, "all")->given;
 	size_t there = 0, n = 0;
 
-	json_object_object_foreach(b->memory, id, state) {
+	json_object_object_foreach(b->memory, id, state)
+	{
 		(void)id;
 		there++;
 		n += reached(state, b);
@@ -66,9 +68,8 @@ void wait_event(struct board *b, json_object *reply)
 		b->step = 1;
 	if (!b->step || !satisfied(b))
 		return;
-	json_object_object_foreach(b->memory, id, state)
-		if (reached(state, b))
-			note(b, "%s %s\n", show(id), show(json_object_get_string(state)));
+	json_object_object_foreach(b->memory, id, state) if (reached(state, b))
+		note(b, "%s %s\n", show(id), show(json_object_get_string(state)));
 	board_finish(b, CODE_DONE, "ok", NULL);
 }
 
@@ -80,9 +81,8 @@ void wait_expired(struct board *b)
 
 	if (!f)
 		out_of_memory();
-	json_object_object_foreach(b->memory, id, state)
-		if (!reached(state, b))
-			fprintf(f, "%s is %s\n", show(id), show(json_object_get_string(state)));
+	json_object_object_foreach(b->memory, id, state) if (!reached(state, b))
+		fprintf(f, "%s is %s\n", show(id), show(json_object_get_string(state)));
 	if (fclose(f))
 		out_of_memory();
 	message = format("not %s in time", wanted(b));

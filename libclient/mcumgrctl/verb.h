@@ -13,8 +13,8 @@ enum verb_flags {
 	VERB_DEVICE = 1,   /* for one board, or with --all for every one */
 	VERB_TIMEOUT = 2,  /* its method takes timeoutMs */
 	VERB_STREAM = 4,   /* called with 'more' */
-	VERB_JOB = 8,	   /* starts a job: replies are progress, Ctrl-C cancels, --detach leaves it alone */
-	VERB_SLOW = 16,	   /* may take a minute: says so on a terminal */
+	VERB_JOB = 8,      /* starts a job: replies are progress, Ctrl-C cancels, --detach leaves it alone */
+	VERB_SLOW = 16,    /* may take a minute: says so on a terminal */
 	VERB_FOREVER = 32, /* ends by Ctrl-C only */
 	VERB_FOLLOWS = 64, /* follows a job of somebody else: Ctrl-C leaves it alone */
 };
@@ -36,25 +36,25 @@ struct verb {
 	const char *method;
 	unsigned int flags;
 
-	/* Before anything is sent: checks, and adds to the parameters what the rows cannot. 0, -EINVAL after args_refuse(), or
-	 * an exit code of something already reported. NULL: nothing. */
+	/* Before anything is sent: checks, and adds to the parameters what the rows cannot. 0, -EINVAL after
+	 * args_refuse(), or an exit code of something already reported. NULL: nothing. */
 	int (*prepare)(struct ctl *ctl, json_object *parameters);
 	/* Reply as text, into the board's output. NULL: success has nothing to say. */
 	void (*print)(struct board *b, json_object *reply);
-	/* Verbs of several calls, instead of method and print: first called with reply and error NULL, then with the reply or
-	 * the error of each. */
+	/* Verbs of several calls, instead of method and print: first called with reply and error NULL, then with the
+	 * reply or the error of each. */
 	enum next (*next)(struct board *b, json_object *reply, const struct mcumgr_error *error);
 	/* Streams: each reply that continues. NULL: progress. */
 	void (*event)(struct board *b, json_object *reply);
-	/* Verbs that wait for something: --timeout is for the whole of them, and then this is called. With --all they still have
-	 * one connection, which tells of every board. */
+	/* Verbs that wait for something: --timeout is for the whole of them, and then this is called. With --all they
+	 * still have one connection, which tells of every board. */
 	void (*expired)(struct board *b);
 	/* Needs no daemon: does everything itself and returns the exit code. */
 	int (*offline)(struct ctl *ctl);
 };
 
 struct verb_group {
-	const char *title; /* in the help */
+	const char *title;        /* in the help */
 	const struct verb *verbs; /* end with a row without a name */
 };
 

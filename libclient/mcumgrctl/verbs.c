@@ -38,8 +38,8 @@ const struct verb *verb_find(const char *first, const char *second)
 	size_t n;
 
 	for (n = 0; (v = verb_at(n)); n++)
-		if (second ? v->group && strcmp(v->group, first) == 0 && strcmp(v->name, second) == 0 :
-			     !v->group && strcmp(v->name, first) == 0)
+		if (second ? v->group && strcmp(v->group, first) == 0 && strcmp(v->name, second) == 0
+			   : !v->group && strcmp(v->name, first) == 0)
 			return v;
 	return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* libmcumgr against a server that is played in the same thread: what is written to it, byte by byte, is what a reader of the
- * socket sees. Blocking calls have the server's answers in the socket before they are made. */
+/* libmcumgr against a server that is played in the same thread: what is written to it, byte by byte, is what a reader
+ * of the socket sees. Blocking calls have the server's answers in the socket before they are made. */
 #include <check.h>
 #include <errno.h>
 #include <poll.h>
@@ -480,7 +480,8 @@ static int see(struct mcumgr *handle, const struct mcumgr_event *event, void *us
 	char *tape = user;
 
 	(void)handle;
-	sprintf(tape + strlen(tape), "%s %d %s\n", event->event, (int)event->number, event->device ? event->device->id : "-");
+	sprintf(tape + strlen(tape), "%s %d %s\n", event->event, (int)event->number,
+		event->device ? event->device->id : "-");
 	return strcmp(event->event, "removed") == 0 ? 42 : 0;
 }
 
@@ -522,7 +523,8 @@ static int follow(struct mcumgr *handle, const struct mcumgr_progress *p, void *
 	char *tape = user;
 
 	(void)handle;
-	sprintf(tape + strlen(tape), "%s %s %d %d/%d\n", p->job, p->step, p->percent, (int)p->done_bytes, (int)p->total_bytes);
+	sprintf(tape + strlen(tape), "%s %s %d %d/%d\n", p->job, p->step, p->percent, (int)p->done_bytes,
+		(int)p->total_bytes);
 	return p->percent == 99;
 }
 
@@ -544,9 +546,10 @@ START_TEST(update_board)
 	update = (struct mcumgr_update){ sizeof(update), "a", "f", 1, true, true, true, true, true, true, 500 };
 	answer("{\"continues\":true,\"parameters\":{\"job\":\"1\",\"step\":\"upload\",\"percent\":99}}");
 	ck_assert_int_eq(mcumgr_update(m, &update, follow, tape, &outcome, NULL), 1);
-	expect_call("{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"device\":\"a\",\"file\":\"f\",\"imageNumber\":1,\"confirm\":false,"
-		    "\"forceConfirm\":true,\"skipReboot\":true,\"upgradeOnly\":true,\"eraseFirst\":true,\"detached\":true,"
-		    "\"bootTimeoutMs\":500},\"more\":true}");
+	expect_call(
+		"{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"device\":\"a\",\"file\":\"f\",\"imageNumber\":1,\"confirm\":false,"
+		"\"forceConfirm\":true,\"skipReboot\":true,\"upgradeOnly\":true,\"eraseFirst\":true,\"detached\":true,"
+		"\"bootTimeoutMs\":500},\"more\":true}");
 	ck_assert(!mcumgr_connected(m));
 }
 END_TEST

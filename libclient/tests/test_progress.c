@@ -20,7 +20,8 @@ static void feed(struct progress *p, uint64_t now, const char *text)
 
 static void upload(struct progress *p, uint64_t now, int done, int total)
 {
-	_cleanup_free_ char *text = format("{\"step\":\"upload\",\"percent\":50,\"doneBytes\":%d,\"totalBytes\":%d}", done, total);
+	_cleanup_free_ char *text =
+		format("{\"step\":\"upload\",\"percent\":50,\"doneBytes\":%d,\"totalBytes\":%d}", done, total);
 
 	feed(p, now, text);
 }
@@ -148,12 +149,13 @@ START_TEST(times_and_sizes)
 	static const struct {
 		uint64_t ms;
 		const char *text;
-	} times[] = { { 0, "0:00" }, { 499, "0:00" }, { 500, "0:01" }, { 59499, "0:59" }, { 60000, "1:00" }, { 3599000, "59:59" },
-		{ 3600000, "1:00:00" }, { 36061000, "10:01:01" } };
+	} times[] = { { 0, "0:00" }, { 499, "0:00" }, { 500, "0:01" }, { 59499, "0:59" }, { 60000, "1:00" },
+		{ 3599000, "59:59" }, { 3600000, "1:00:00" }, { 36061000, "10:01:01" } };
 	static const struct {
 		int64_t bytes;
 		const char *text;
-	} sizes[] = { { 0, "0 B" }, { 1023, "1023 B" }, { 1024, "1.0 KiB" }, { 10485759, "10240.0 KiB" }, { 10485760, "10.0 MiB" } };
+	} sizes[] = { { 0, "0 B" }, { 1023, "1023 B" }, { 1024, "1.0 KiB" }, { 10485759, "10240.0 KiB" },
+		{ 10485760, "10.0 MiB" } };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(times); i++) {

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""mcumgrctl with the real daemon and a simulated board: what a fake cannot vouch for."""
+
+import base64
+import json
+import os
+import pathlib
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+from conftest import DEADLINE, Result, build_dir, environment, program
+
+OLD, NEW = "1.0.0", "1.1.0"
+
+
+def binary(variable, *path):
+    name = os.environ.get(variable, str(build_dir().joinpath(*path)))
+    assert os.path.exists(name), f"{name} is not built"
+    return name
+
+
+@pytest.fixture(scope="module")
+def rack_dir():
+    path = pathlib.Path(tempfile.mkdtemp(prefix="mctl"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def sim(rack_dir):
+    """A simulated board on rack_dir/amber."""
+    process = subprocess.Popen([binary("MCUMGR_SIM", "tests", "sim", "mcumgr-sim"), "--dir", str(rack_dir), "--seed", "1", "--until-eof",
+                                "--board", "amber,baud=1000000,boot_ms=100,erase_ms=20"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert select.select([process.stdout], [], [], DEADLINE)[0], "the simulator does not start"
+    assert b"ready" in process.stdout.readline()
+    yield rack_dir / "amber"
+    process.stdin.close()
+    process.wait(DEADLINE)
+
+
+@pytest.fixture
+def real(sim, short_dir):
+    """The socket of a fresh daemon for that board."""
+    path = short_dir / "d"
+    notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notify.bind(str(short_dir / "n"))
+    notify.settimeout(DEADLINE)
+    process = subprocess.Popen([binary("MCUMGRD", "daemon", "mcumgrd"), "-c", "/dev/null", "--socket", str(path), "--state-dir",
+                                str(short_dir / "state"), "--port", f"{sim},name=amber,quiet_ms=10", "--until-eof", "--log-level", "error"],
+                               stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(NOTIFY_SOCKET=str(short_dir / "n")))
+    while b"READY=1" not in notify.recv(4096):
+        pass
+    yield path
+    process.stdin.close()
+    err = process.stderr.read().decode()
+    assert process.wait(DEADLINE) == 0 and "Sanitizer" not in err, err
+    notify.close()
+
+
+@pytest.fixture
+def run(short_dir):
+    def run_(*argv, socket_=short_dir / "d", **more):
+        return Result(subprocess.run([program(), *argv], capture_output=True, timeout=60, env=environment(socket_, **more)))
+    return run_
+
+
+def image(path, version, *more):
+    subprocess.run([binary("MCUMGR_SIM", "tests", "sim", "mcumgr-sim"), "image", "--version", version, "--size", "20000", "-o",
+                    str(path), *more], check=True, capture_output=True)
+    return str(path)
+
+
+def test_a_day_with_a_board(real, run, tmp_path):
+    new = image(tmp_path / "new.bin", NEW)
+    assert run("wait-for", "--all", "--timeout", "20s").out == "amber ready\n"
+    assert run().out == "Device alive and responsive.\n"
+    assert f" {OLD}" in run("list").out
+    update = run("firmware", "update", new)
+    assert update.code == 0 and update.err == "", update
+    steps = [line.split()[0].rstrip(":") for line in update.out.splitlines()]
+    assert [s for i, s in enumerate(steps) if s not in steps[:i]] == [
+        "check", "inspect", "upload", "mark", "reset", "reattach", "verify", "confirm", "final", "Updated"]
+    assert "Nothing to do" in run("--all", "firmware", "update", new).out
+    slots = json.loads(run("--json", "image", "get-state").out)["slots"]
+    assert [(s["version"], s["active"], s["confirmed"]) for s in slots] == [(NEW, True, True), (OLD, False, False)]
+    jobs = json.loads(run("--json", "jobs").out)["jobs"]
+    assert [job["outcome"] for job in jobs] == ["updated", "unchanged"]
+    assert "is active and confirmed" in run("job", "watch", jobs[0]["id"]).out
+
+
+VERBS = [
+    ["os", "echo", "x"], ["os", "application-info"], ["os", "bootloader-info"], ["os", "mcumgr-parameters"],
+    ["os", "task-statistics"], ["os", "memory-pool-statistics"], ["os", "set-datetime"], ["os", "get-datetime"], ["image", "slot-info"], ["image", "erase"],
+    ["stats", "list-groups"], ["stats", "get"], ["settings", "commit"], ["fs", "supported-checksums"], ["fs", "close"],
+    ["enum", "list-groups"], ["enum", "list-groups", "--iter"], ["enum", "show-group-details"], ["raw", "read", "0", "6"],
+    ["zephyr", "erase-storage"], ["os", "system-reset"], ["os", "echo", "x"]]
+REFUSED = [
+    (["-d", "green", "os", "echo", "x"], 3), (["fs", "status", "/none"], 6), (["shell", "none"], 6),
+    (["image", "set-state", "--hash", "ab" * 32], 6), (["job", "watch", "none"], 1), (["-t", "600001ms", "list"], 2)]
+
+
+def test_every_verb_is_understood(real, run):
+    for argv in VERBS:
+        result = run(*argv)
+        assert (argv, result.code, result.err) == (argv, 0, "")
+    for argv, code in REFUSED:
+        text, as_json = run(*argv), run("--json", *argv)
+        assert (argv, text.code, as_json.code) == (argv, code, code)
+        assert text.err.startswith("mcumgrctl: ") and json.loads(as_json.out.splitlines()[-1])["error"]
+
+
+def test_bad_images_read_alike_with_and_without_a_daemon(real, run, tmp_path):
+    for broken in ("magic", "truncated", "hash", "no-hash", "two-hashes", "tlv-length", "not-an-image", "header-size"):
+        bad = image(tmp_path / "bad.bin", NEW, "--broken", broken)
+        alone, asked = run("--json", "firmware", "get-image-info", "mcuboot", bad), run("--json", "firmware", "update", bad)
+        assert (broken, alone.code, asked.code) == (broken, 8, 8)
+        alone, asked = json.loads(alone.out), json.loads(asked.out)
+        assert alone["error"] == asked["error"] == "io.mcumgr.BadImage"
+        assert all(alone["parameters"][key] == asked["parameters"][key] for key in ("reason", "message"))
+
+
+IMAGES = [[], ["--protected"], ["--hash", "sha512"], ["--pad", "65536"], ["--broken", "encrypted"], ["--rom-address", "4096"]]
+
+
+@pytest.mark.parametrize("more", IMAGES, ids=str)
+def test_images_read_alike_with_and_without_a_daemon(real, run, tmp_path, more):
+    path = image(tmp_path / "image.bin", NEW, *more)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(real))
+        data = base64.b64encode(open(path, "rb").read()).decode()
+        s.sendall(json.dumps({"method": "io.mcumgr.ImageInspect", "parameters": {"data": data}}).encode() + b"\0")
+        answer = b""
+        while not answer.endswith(b"\0"):
+            answer += s.recv(65536)
+    alone = run("--json", "firmware", "get-image-info", "mcuboot", path)
+    assert json.loads(alone.out) == json.loads(answer[:-1])["parameters"]
+    text = run("firmware", "get-image-info", "mcuboot", path)
+    assert text.code == 0 and f"Version:    {NEW}" in text.out
+
+
+# ---- --serial ----
+
+def private_left():
+    return {name for name in os.listdir("/tmp") if name.startswith("mcumgrctl-")}
+
+
+def test_serial_asks_the_daemon_that_has_the_tty(real, run, sim, short_dir):
+    link = short_dir / "link"
+    link.symlink_to(sim)
+    for tty in (sim, link):
+        assert run("-s", str(tty), "os", "echo", "x", MCUMGRD="/none").out == "x\n"
+
+
+def test_serial_starts_a_daemon(sim, run, short_dir, tmp_path):
+    before = private_left()
+    daemon = {"MCUMGRD": binary("MCUMGRD", "daemon", "mcumgrd"), "socket_": short_dir / "none"}
+    assert run("--serial", str(sim), "--baud", "115200", "os", "echo", "x", **daemon).out == "x\n"
+    update = run("-s", str(sim), "firmware", "update", image(tmp_path / "new.bin", NEW), **daemon)
+    assert update.code == 0 and "is active and confirmed" in update.out, update
+    detached = run("-s", str(sim), "firmware", "update", "--detach", str(tmp_path / "new.bin"), **daemon)
+    assert detached.code == 2 and "none could go on with the job" in detached.err
+    assert private_left() == before
+
+
+def test_serial_without_a_tty(run, short_dir):
+    daemon = {"MCUMGRD": binary("MCUMGRD", "daemon", "mcumgrd"), "socket_": short_dir / "none"}
+    missing = run("-s", str(short_dir / "tty"), "os", "echo", "x", **daemon)
+    assert missing.code == 3 and "tty: No such file or directory" in missing.err
+    no_tty = run("-s", "/dev/null", "os", "echo", "x", **daemon)
+    assert no_tty.code == 5 and "not a serial port" in no_tty.err
+    assert "a comma" in run("-s", "/dev/a,b", "os", "echo", "x", **daemon).err
+
+
+def test_serial_without_a_program(run, sim, short_dir):
+    result = run("-s", str(sim), "os", "echo", "x", MCUMGRD="/none", socket_=short_dir / "none")
+    assert result.code == 9 and "cannot run /none: No such file or directory" in result.err
