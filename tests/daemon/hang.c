@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+
+/* To be preloaded: the kernel hangs in open() of the tty $HANG_TTY, or in its last close(), as it does with USB ttys.
+ *
+ * It does so by reading $HANG_OPEN or $HANG_CLOSE, named pipes: whoever opens such a pipe for writing knows that the daemon
+ * hangs there, and closes it to let go. */
+
+#undef _FILE_OFFSET_BITS /* open and open64 are both wanted, by their own names */
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int (*real_open)(const char *path, int flags, ...);
+static int (*real_close)(int fd);
+static dev_t tty; /* 0: not opened yet */
+
+__attribute__((constructor)) static void find_real(void)
+{
+	*(void **)&real_open = dlsym(RTLD_NEXT, "open");
+	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
+}
+
+static void hang(const char *variable)
+{
+	char byte;
+	const char *pipe = getenv(variable);
+	if (!pipe)
+		return;
+	int fd = real_open(pipe, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && read(fd, &byte, 1) > 0)
+		;
+	if (fd >= 0)
+		real_close(fd);
+}
+
+static int open_tty(const char *path, int flags, int mode)
+{
+	struct stat st;
+	const char *wanted = getenv("HANG_TTY");
+	bool hangs = wanted && !strcmp(path, wanted);
+	if (hangs)
+		hang("HANG_OPEN");
+	int fd = real_open(path, flags, mode);
+	if (hangs && fd >= 0 && !fstat(fd, &st))
+		tty = st.st_rdev;
+	return fd;
+}
+
+#define DEFINE_OPEN(name)                                                                                              \
+	int name(const char *path, int flags, ...);                                                                    \
+	int name(const char *path, int flags, ...)                                                                     \
+	{                                                                                                              \
+		va_list ap;                                                                                            \
+		va_start(ap, flags);                                                                                   \
+		int mode = flags & O_CREAT ? va_arg(ap, int) : 0;                                                      \
+		va_end(ap);                                                                                            \
+		return open_tty(path, flags, mode);                                                                    \
+	}
+DEFINE_OPEN(open)
+DEFINE_OPEN(open64)
+
+/* Only the last close of a tty reaches its driver. */
+static bool is_last(int closing)
+{
+	struct stat st;
+	unsigned int count = 0;
+	DIR *d = opendir("/proc/self/fd");
+	for (struct dirent *e; d && (e = readdir(d));)
+		count += !fstat(atoi(e->d_name), &st) && S_ISCHR(st.st_mode) && st.st_rdev == tty;
+	if (d)
+		closedir(d);
+	return tty && !fstat(closing, &st) && S_ISCHR(st.st_mode) && st.st_rdev == tty && count == 1;
+}
+
+int close(int fd)
+{
+	if (tty && getenv("HANG_CLOSE") && is_last(fd))
+		hang("HANG_CLOSE");
+	return real_close(fd);
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""open and close of a tty that hang in the kernel: no other board and no client notices."""
+
+import os
+import statistics
+import threading
+import time
+
+import pytest
+import rack as racks
+
+PINGS = 100
+MOST_SECONDS = 0.010
+
+
+class Gate:
+    """A named pipe that the daemon reads while it hangs."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.path = path
+        self.fd = None
+
+    def wait(self):
+        """Until the daemon hangs there."""
+        def open_it():
+            self.fd = os.open(self.path, os.O_WRONLY)
+
+        thread = threading.Thread(target=open_it, daemon=True)  # which may wait for ever
+        thread.start()
+        thread.join(racks.SECONDS)
+        assert self.fd is not None, 'the daemon does not come to the gate'
+
+    def let_go(self):
+        os.close(self.fd)
+        self.fd = None
+
+
+@pytest.fixture
+def gate(tmp_path):
+    g = Gate(tmp_path / 'gate')
+    yield g
+    if g.fd is not None:
+        g.let_go()
+
+
+@pytest.fixture
+def hanging(rack, gate, monkeypatch):
+    """A rack whose board `a` has a tty that hangs."""
+
+    def begin(where):
+        r = rack('a', 'b')
+        r.stop()
+        monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+        monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+        monkeypatch.setenv('HANG_TTY', str(r.sim.path('a')))
+        monkeypatch.setenv(where, str(gate.path))
+        r.start()
+        return r
+
+    return begin
+
+
+def echo_times(client, device):
+    times = []
+    for number in range(PINGS):
+        start = time.monotonic()
+        assert client.call('Echo', device=device, text=str(number)) == {'text': str(number)}
+        times.append(time.monotonic() - start)
+    return times
+
+
+def state_of(client, device):
+    return next(d['state'] for d in client.call('List')['devices'] if d['id'] == device)
+
+
+def test_open_that_hangs(hanging, gate):
+    r = hanging('HANG_OPEN')
+    gate.wait()
+    client = r.ready('b')
+    assert statistics.median(echo_times(client, 'b')) < MOST_SECONDS
+    assert state_of(client, 'a') == 'opening'
+    gate.let_go()
+    r.ready('a')
+
+
+def test_close_that_hangs(hanging, gate):
+    r = hanging('HANG_CLOSE')
+    client = r.ready()
+    r.sim.command('a unplug')
+    gate.wait()
+    assert statistics.median(echo_times(client, 'b')) < MOST_SECONDS
+    r.sim.command('a plug')  # the tty is another one: it can be opened while the old one still hangs
+    r.ready('a')
+    gate.let_go()
+
+
+@pytest.mark.parametrize('where', ['HANG_OPEN', 'HANG_CLOSE'])
+def test_the_daemon_ends_all_the_same(hanging, gate, where):
+    r = hanging(where)
+    if where == 'HANG_OPEN':
+        gate.wait()
+    else:
+        r.ready()
+    start = time.monotonic()
+    assert r.stop() == 0
+    assert time.monotonic() - start < 5
