@@ -281,6 +281,17 @@ class Client:
     def write_request(self, group, command, payload=None, **how):
         return self.request(WRITE, group, command, payload, **how)
 
+    def persist(self, group, command, payload, timeout, attempts=5):
+        """A write request that may be repeated: an emulated board on a busy machine loses
+        some."""
+        while True:
+            attempts -= 1
+            try:
+                return self.write_request(group, command, payload, timeout=timeout)
+            except Timeout:
+                if not attempts:
+                    raise
+
     def echo(self, text, **how):
         return self.write_request(OS, ECHO, {"d": text}, **how)["r"]
 
@@ -294,18 +305,14 @@ class Client:
         return self.write_request(IMAGE, STATE, wish)["images"]
 
     def upload(self, data, chunk=256, sha=None, first=None, stop_at=None):
-        """Sends an image, following the board's `off`; returns the offset reached. A chunk
-        that is not answered is sent once more."""
+        """Sends an image, following the board's `off`; returns the offset reached."""
         off = 0
         while off < len(data) and (stop_at is None or off < stop_at):
             wish = {"off": off, "data": data[off:off + chunk]}
             if off == 0:
                 wish = {"len": len(data), **({"sha": sha} if sha else {}),
                         **(first or {}), **wish}
-            try:
-                reply = self.write_request(IMAGE, UPLOAD, wish, timeout=40 if off == 0 else 2)
-            except Timeout:
-                reply = self.write_request(IMAGE, UPLOAD, wish)
+            reply = self.persist(IMAGE, UPLOAD, wish, timeout=40 if off == 0 else 1)
             if reply["off"] == off:
                 raise AssertionError(f"the board stays at offset {off}")
             off = reply["off"]
