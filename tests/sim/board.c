@@ -50,8 +50,10 @@ static void ram_lose(struct board *b)
 /* The firmware brings its USB up; without native USB the cable alone decides. */
 static void usb_up(struct board *b)
 {
-	if (b->cable)
-		link_plug(&b->link);
+	int r = b->cable ? link_plug(&b->link) : 0;
+
+	if (r < 0)
+		fprintf(stderr, "mcumgr-sim: %s: %s\n", b->link.path, strerror(-r));
 }
 
 static bool fault(struct board *b, enum fault_kind kind, struct fault *ret)
@@ -221,7 +223,8 @@ void board_power_cut(struct board *b, uint64_t off_ms)
 	else
 		link_drop(&b->link);
 	enter(b, PHASE_OFF);
-	loop_timer_in(b->loop, &b->phase_timer, off_ms * 1000);
+	if (b->cable || !b->set.bus_power)
+		loop_timer_in(b->loop, &b->phase_timer, off_ms * 1000);
 }
 
 int board_plug(struct board *b)
@@ -247,7 +250,6 @@ void board_unplug(struct board *b)
 	link_unplug(&b->link);
 	if (b->set.bus_power && b->phase != PHASE_OFF) {
 		board_power_cut(b, 0);
-		loop_timer_stop(b->loop, &b->phase_timer);
 		b->booted_before = false;
 	}
 }

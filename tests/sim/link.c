@@ -189,7 +189,7 @@ static void closed(struct link *l)
 		l->fd.fd = -1;
 	} else if (l->fd.fd >= 0) {
 		/* What was not read goes with the one who did not read it. */
-		tcflush(l->fd.fd, TCIOFLUSH);
+		tcflush(l->fd.fd, TCOFLUSH);
 	}
 }
 

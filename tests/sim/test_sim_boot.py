@@ -380,6 +380,17 @@ def test_nobody_listens(start):
     assert port.ask(WRITE, 0, 0, {'d': 'x'})['r'] == 'x'
 
 
+def test_what_was_not_read_is_gone(start):
+    sim, port = start()
+    sim.command('a console for the first')
+    port.close()
+    sim.wait('open=false')
+    port = sim.open()
+    sim.wait('opens>=2')
+    sim.command('a console for the second')
+    assert port.text(b'second') == b'for the second'
+
+
 def test_unix_socket(tmp_path):
     path = str(tmp_path / 'board')
     with simulator.Simulator(f'a,unix={path}') as sim:
