@@ -19,7 +19,7 @@ enum phase {
 
 struct flight {
 	struct transfer_chunk chunk;
-	uint64_t end; /* where the next one begins */
+	uint64_t end;    /* where the next one begins */
 	uint64_t before; /* how far had been sent when it went out */
 	bool stale;
 };
@@ -48,9 +48,9 @@ struct transfer {
 	bool unverified, matched;
 
 	/* adaptation, see transfer-window.c */
-	unsigned int window, loss_streak, credit, patience;
-	bool grown; /* the last change was a growth */
-	size_t message, message_before;
+	unsigned int loss_streak, credit, patience_window, patience_message;
+	unsigned int window, window_before;
+	size_t message, message_before; /* ..._before: what a growth on trial is taken back to; 0: none is */
 	/* the least for a first chunk, which holds an image header, and for one with a fair share of data */
 	size_t message_first, message_more;
 

@@ -20,7 +20,7 @@
  * with transfer_verify_needed(). A board that makes no progress is given up (stall).
  *
  * The window starts at window_start and grows by one with each reply while nothing was lost; later it grows more
- * patiently. A loss, or a board without room (rc 2, 10), halves it; at 1, repeated losses halve the chunk, down to one line
+ * patiently. A loss, or a board without room (rc 2, 10), halves it; at 1, losses in a row halve the chunk, down to one line
  * on the wire, since boards lose lines, not messages (SMP §2.1); it grows again.
  *
  * Files: a close goes first, because an offset of 0 sent to a file that is open appends to it (SMP §5.8), and before every

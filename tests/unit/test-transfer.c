@@ -453,6 +453,34 @@ START_TEST(test_recovers)
 }
 END_TEST
 
+/* Losses that have nothing to do with size or window must not make either small for good. */
+static const struct {
+	uint32_t per_mille;
+	unsigned int window, sends;
+} luck_rows[] = {{0, 4, 282}, {20, 1, 310}, {20, 4, 330}, {50, 1, 400}, {50, 4, 440}, {100, 4, 600}};
+
+static enum fault lose_by_luck(void *user, unsigned int position)
+{
+	(void)position;
+	return roll(user, 1000) < ((struct dice *)user)->per_mille ? LOSE_REQUEST : FINE;
+}
+
+START_TEST(test_bad_luck)
+{
+	for (uint32_t seed = 1; seed < 20; seed++) {
+		struct dice d = {.state = seed * 2654435761u, .per_mille = luck_rows[_i].per_mille};
+		struct transfer_config c = image_config(100000, 380, luck_rows[_i].window);
+		struct transfer *t = start(&c);
+		struct board *b = board_new((struct board){0});
+		struct ride ride;
+		ride_run(t, b, lose_by_luck, &d, 3000, &ride);
+		check_done(t, c.size, "luck", (unsigned int)_i, seed);
+		ck_assert_msg(ride.sends <= luck_rows[_i].sends, "%u: %u sends, %u deadlines", _i, ride.sends, ride.deadlines);
+		transfer_free(t);
+	}
+}
+END_TEST
+
 /* ---- resume, and every kind of answer ---- */
 
 START_TEST(test_resume)
@@ -993,6 +1021,7 @@ int main(void)
 	tcase_add_loop_test(t, test_very_lossy, 0, 200);
 	tcase_add_loop_test(t, test_room, 0, (int)ARRAY_SIZE(room_rows));
 	tcase_add_test(t, test_recovers);
+	tcase_add_loop_test(t, test_bad_luck, 0, (int)ARRAY_SIZE(luck_rows));
 	tcase_add_loop_test(t, test_resume, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_script, 0, (int)ARRAY_SIZE(script_rows));
 	tcase_add_loop_test(t, test_upload_script, 0, (int)ARRAY_SIZE(upload_rows));
