@@ -190,3 +190,10 @@ def test_completion_of_devices(daemon, monkeypatch):
     device = {"id": "rack-1", "name": "left", "state": "ready", "since": "2026-01-01T00:00:00.000Z"}
     daemon.on("List", {"devices": [device, {**device, "id": "rack-2", "name": None}]})
     assert complete("--socket", daemon.path, "-d", "r") == {"rack-1", "rack-2"}
+
+
+def test_manual_of_the_library_has_every_function():
+    header = re.sub(r"/\*.*?\*/", "", (TREE / "libclient/mcumgr.h").read_text(), flags=re.S)
+    functions = set(re.findall(r"\b(mcumgr_\w+)\([^*]", header))
+    text = (TREE / "docs/libmcumgr.3.scd").read_text()
+    assert len(functions) > 20 and {name for name in functions if f"*{name}*()" not in text} == set()
