@@ -23,3 +23,8 @@ def start(request):
     yield begin
     for sim in running:
         sim.close()
+
+
+@pytest.fixture
+def image(tmp_path):
+    return lambda version='2.0.0', **kw: simulator.make_image(tmp_path / 'image.bin', version, **kw)

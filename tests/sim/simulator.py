@@ -36,13 +36,16 @@ class Simulator:
     """A running simulator. Use as a context manager."""
 
     def __init__(self, *boards, arguments=()):
+        words = [program()]
         self.dir = tempfile.mkdtemp(prefix='sim')
-        words = [program(), '--dir', self.dir, '--control', f'{self.dir}/control', *arguments]
+        words += ['--dir', self.dir, '--control', f'{self.dir}/control', *arguments]
         for board in boards:
             words += ['--board', board]
         self.ports = []
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
-        assert self.process.stdout.readline() == b'ready\n'
+        if self.process.stdout.readline() != b'ready\n':
+            shutil.rmtree(self.dir, ignore_errors=True)
+            raise RuntimeError('mcumgr-sim did not start')
         self.control = socket.socket(socket.AF_UNIX)
         self.control.settimeout(30)
         self.control.connect(f'{self.dir}/control')

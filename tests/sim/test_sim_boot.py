@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Power, reset, recovery (SMP 5.MCUboot), and ttys that come and go."""
 
+import hashlib
 import os
 import select
 import socket
@@ -9,13 +10,8 @@ import time
 import pytest
 import simulator
 import smp_wire as wire
+from images import chunk, flags, upload
 from smp_wire import READ, WRITE
-from test_sim_image import chunk, flags, upload
-
-
-@pytest.fixture
-def image(tmp_path):
-    return lambda version='2.0.0', **kw: simulator.make_image(tmp_path / 'image.bin', version, **kw)
 
 
 def pending(sim, port, image, **kw):
@@ -219,7 +215,6 @@ def test_reset_forgets_the_upload(start, image):
 
 
 def test_upload_survives_a_disconnect(start, image):
-    import hashlib
     sim, port = start()
     data, _ = image()
     sha = hashlib.sha256(data).digest()

@@ -7,8 +7,8 @@ import time
 import pytest
 import simulator
 import smp_wire as wire
+from images import chunk, flags, upload
 from smp_wire import READ, WRITE
-from test_sim_image import chunk, flags, upload
 
 ECHO = (WRITE, 0, 0)
 
