@@ -6,9 +6,9 @@
 
 /* The first chunk of an image may erase a slot before it is answered (SMP §6.3); others write flash, at times a page
  * erase; the last one may hash the whole slot. */
-#define FIRST_ANSWER_MS 40000
+#define ERASE_ANSWER_MS 40000
 #define CHUNK_ANSWER_MS 2500
-#define LAST_ANSWER_MS 10000
+#define LAST_ANSWER_MS 5000
 
 struct flight {
 	struct request request;
@@ -24,6 +24,8 @@ struct transfer_run {
 	void *user;
 	unsigned int timeout_ms;
 	struct flight flights[TRANSFER_WINDOW_MAX];
+	struct request question; /* "are you there?" */
+	bool asking, asked_patiently, resumes;
 	uint64_t told; /* bytes last told to progress() */
 	unsigned int window;
 	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
@@ -37,6 +39,10 @@ static void land(struct flight *f)
 
 static void stop_flights(struct transfer_run *run)
 {
+	if (run->asking)
+		device_cancel(run->device, &run->question);
+	run->asking = false;
+	request_release(&run->question);
 	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
 		struct flight *f = &run->flights[i];
 		if (!f->busy)
@@ -60,8 +66,8 @@ static bool is_last(const struct transfer_run *run, const struct transfer_chunk 
 
 static unsigned int answer_ms(const struct transfer_run *run, const struct transfer_chunk *chunk)
 {
-	if (chunk->first)
-		return FIRST_ANSWER_MS;
+	if (chunk->first && !run->resumes)
+		return ERASE_ANSWER_MS;
 	return is_last(run, chunk) ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
 }
 
@@ -189,18 +195,68 @@ static void go_on(struct transfer_run *run)
 	finish(run, r, text);
 }
 
+static void question_answered(struct request *request, const struct answer *answer);
+
+/* A first chunk that nothing answered was lost, or it erases. A board works in order: whatever is asked after the chunk is
+ * answered after it, so this first question is given the time of an erase. An answer to it means that the chunk was either
+ * done with or lost, and may be sent again; another one, in the usual time, tells whether anybody is there at all. */
+static bool ask(struct transfer_run *run)
+{
+	bool patiently = run->resumes && !run->asked_patiently;
+	struct writer w = {0};
+
+	run->asked_patiently = patiently;
+	request_release(&run->question);
+	run->question = (struct request){
+		.class = REQUEST_JOB,
+		.op = SMP_READ,
+		.group = SMP_OS,
+		.id = 6,
+		.repeat = patiently ? REPEAT_NEVER : REPEAT_HARMLESS,
+		.answer_ms = patiently ? ERASE_ANSWER_MS : 0,
+		.timeout_ms = run->timeout_ms,
+		.done = question_answered,
+		.user = run,
+	};
+	writer_map(&w, 0);
+	run->asking = writer_finish(&w, &run->question.payload, &run->question.payload_size) == 0 &&
+		device_submit(run->device, &run->question) == 0;
+	return run->asking;
+}
+
+/* Anything but silence is an answer. */
+static void question_answered(struct request *request, const struct answer *answer)
+{
+	struct transfer_run *run = request->user;
+	bool silent = answer->error == -ETIMEDOUT, patiently = run->asked_patiently;
+
+	run->asking = false;
+	run->inside = true;
+	if (silent && (!patiently || !ask(run)))
+		finish(run, -ETIMEDOUT, "the board no longer answers");
+	else if (!silent) {
+		run->asked_patiently = false;
+		if (!fatal(run, answer))
+			go_on(run);
+	}
+	run->inside = false;
+	if (run->stopped)
+		transfer_run_stop(run);
+}
+
 static void answered(struct request *request, const struct answer *answer)
 {
 	struct flight *f = request->user;
 	struct transfer_run *run = f->run;
 	uint32_t token = f->chunk.token;
+	bool lost_first = f->chunk.first && answer->error == -ETIMEDOUT;
 
 	land(f);
 	run->inside = true;
 	if (!fatal(run, answer)) {
 		judge(run, token, answer);
 		progress(run);
-		if (!run->stopped)
+		if (!run->stopped && (!lost_first || transfer_state(run->transfer) != TRANSFER_RUNNING || !ask(run)))
 			go_on(run);
 	}
 	run->inside = false;
@@ -221,6 +277,7 @@ int transfer_run_start(struct device *device, struct transfer *transfer, unsigne
 	run->transfer = transfer;
 	run->callbacks = callbacks;
 	run->user = user;
+	run->resumes = callbacks->resumes;
 	run->timeout_ms = timeout_ms;
 	int r = pump(run);
 	if (r < 0)

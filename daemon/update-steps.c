@@ -375,6 +375,8 @@ static void run_done(void *user, int result, const char *text)
 }
 
 static const struct transfer_run_callbacks run_callbacks = {.progress = run_progress, .done = run_done};
+static const struct transfer_run_callbacks resuming_callbacks = {
+	.resumes = true, .progress = run_progress, .done = run_done};
 
 static int send_begin(struct update *u)
 {
@@ -400,7 +402,8 @@ static int send_begin(struct update *u)
 		return update_fail_protocol(u, "the board's buffer is too small for an upload",
 				"the firmware needs a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE");
 	if (r == 0)
-		r = transfer_run_start(u->job.device, t, u->options.timeout_ms, &run_callbacks, u, &u->run);
+		r = transfer_run_start(u->job.device, t, u->options.timeout_ms,
+				!u->recovery && config.sha ? &resuming_callbacks : &run_callbacks, u, &u->run);
 	if (r < 0)
 		return update_fail_answer(u, r);
 	u->phase = PHASE_UPLOADING;

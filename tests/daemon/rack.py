@@ -117,10 +117,11 @@ class Client:
 
 
 class Rack:
-    """Simulated boards, each on a port of its name, and a daemon."""
+    """Simulated boards, each on a port of its name, and a daemon. keys: of all boards, or a dict of each board's."""
 
     def __init__(self, boards=('a',), keys='', arguments=(), **settings):
-        self.sim = simulator.Simulator(*(f'{b},reset_delay_ms=50,boot_ms=50{"," + keys if keys else ""}' for b in boards))
+        each = keys if isinstance(keys, dict) else {b: keys for b in boards}
+        self.sim = simulator.Simulator(*(f'{b},reset_delay_ms=50,boot_ms=50{"," + each[b] if each[b] else ""}' for b in boards))
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='rack'))
         self.socket = str(self.dir / 'io.mcumgr')
         options = ''.join(f',{key}={value}' for key, value in {'quiet_ms': 100, **settings}.items())
