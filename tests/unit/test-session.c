@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/limits.h"
 #include "daemon/session.h"
@@ -56,6 +57,7 @@ static uv_loop_t loop;
 static uv_timer_t watchdog, babble;
 static struct port fake_port;
 static struct session *session;
+static enum serial_framing framing;
 static struct serial_reader *board;
 static const enum act *script;
 static size_t script_size, heard;
@@ -122,7 +124,7 @@ static struct serial_frame frame_of(const struct smp_header *request, uint8_t op
 	header.length = (uint16_t)size;
 	smp_header_encode(&header, message);
 	memcpy(message + SMP_HEADER_SIZE, payload, size);
-	ck_assert_int_eq(serial_encode(SERIAL_CONSOLE, message, SMP_HEADER_SIZE + size, &frame), 0);
+	ck_assert_int_eq(serial_encode(framing, message, SMP_HEADER_SIZE + size, &frame), 0);
 	return frame;
 }
 
@@ -302,6 +304,8 @@ int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *li
 	ck_assert_uint_eq(line_ends[line_count - 1], size);
 	for (size_t i = 0; i < line_count; i++) {
 		size_t start = i ? line_ends[i - 1] : 0;
+		if (framing == SERIAL_RAW)
+			break;
 		ck_assert_uint_le(line_ends[i] - start, SERIAL_LINE_MAX);
 		ck_assert_uint_eq(data[line_ends[i] - 1], '\n');
 	}
@@ -372,16 +376,11 @@ static void on_watchdog(uv_timer_t *timer)
 	timed_out = true;
 }
 
-static void start(const enum act *acts, size_t count, int line_delay_ms)
+static void start_with(const enum act *acts, size_t count, const struct session_settings *settings)
 {
 	static const struct serial_sink board_sink = { board_hears, board_sees_text, board_sees_damage };
 	static const struct session_callbacks callbacks = { .text = on_text, .learnt = on_learnt };
-	const struct session_settings settings = {
-		.framing = SERIAL_CONSOLE,
-		.timeout_ms = TIMEOUT_MS,
-		.retries = 2,
-		.line_delay_ms = line_delay_ms,
-	};
+	framing = settings->framing;
 	script = acts;
 	script_size = count;
 	unanswered = unanswered_most = unanswered_reads = unanswered_reads_most = 0;
@@ -392,9 +391,20 @@ static void start(const enum act *acts, size_t count, int line_delay_ms)
 	uv_loop_init(&loop);
 	uv_timer_init(&loop, &watchdog);
 	uv_timer_init(&loop, &babble);
-	ck_assert_int_eq(serial_reader_new(SERIAL_CONSOLE, &board_sink, NULL, &board), 0);
-	ck_assert_int_eq(session_new(&loop, &settings, &callbacks, NULL, &session), 0);
+	ck_assert_int_eq(serial_reader_new(framing, &board_sink, NULL, &board), 0);
+	ck_assert_int_eq(session_new(&loop, settings, &callbacks, NULL, &session), 0);
 	session_attach(session, &fake_port);
+}
+
+static void start(const enum act *acts, size_t count, int line_delay_ms)
+{
+	const struct session_settings settings = {
+		.framing = SERIAL_CONSOLE,
+		.timeout_ms = TIMEOUT_MS,
+		.retries = 2,
+		.line_delay_ms = line_delay_ms,
+	};
+	start_with(acts, count, &settings);
 }
 
 static void finish(void)
@@ -1019,6 +1029,95 @@ START_TEST(configured_pause)
 }
 END_TEST
 
+/* ---- time ---- */
+
+START_TEST(the_wire_takes_its_time)
+{
+	const enum act acts[] = { SLOW };
+	const struct session_settings settings = {
+		.framing = SERIAL_CONSOLE,
+		.baud = 9600, /* some 700 ms for a reply of unknown size */
+		.timeout_ms = TIMEOUT_MS,
+		.retries = 2,
+	};
+	start_with(acts, 1, &settings);
+	struct outcome o = make(REQUEST_READ, 1, REPEAT_HARMLESS, 1);
+	submit(&o);
+	wait_for(&o);
+	ck_assert_int_eq(o.error, 0);
+	ck_assert_uint_eq(o.attempts, 1);
+	request_release(&o.request);
+	finish();
+}
+END_TEST
+
+static int answer_pipe[2];
+static void on_pipe(uv_poll_t *poll, int status, int events)
+{
+	uint8_t data[512];
+	(void)poll;
+	(void)status;
+	(void)events;
+	ssize_t size = read(answer_pipe[0], data, sizeof(data));
+	if (size > 0)
+		session_received(session, data, (size_t)size);
+}
+
+/* The answer is there, but the process gets no time until its deadline has passed. */
+START_TEST(a_stalled_process_loses_no_answer)
+{
+	const enum act acts[] = { ANSWER, DROP };
+	uv_poll_t poll;
+	start(acts, 2, 0);
+	warm_up();
+	ck_assert_int_eq(pipe(answer_pipe), 0);
+	uv_poll_init(&loop, &poll, answer_pipe[0]);
+	uv_poll_start(&poll, UV_READABLE, on_pipe);
+	struct outcome o = make(REQUEST_READ, 1, REPEAT_NEVER, 1);
+	submit(&o);
+	while (heard < 2)
+		uv_run(&loop, UV_RUN_ONCE);
+	struct serial_frame f = frame_of(&heard_headers[1], SMP_READ_REPLY, SMP_IMAGE, heard_headers[1].sequence, ok_payload,
+			OK_SIZE);
+	ck_assert_int_eq(write(answer_pipe[1], f.data, f.size), (ssize_t)f.size);
+	serial_frame_release(&f);
+	for (uint64_t end = uv_hrtime() + TIMEOUT_MS * 2000000ull; uv_hrtime() < end;)
+		;
+	wait_for(&o);
+	ck_assert_int_eq(o.error, 0);
+	request_release(&o.request);
+	uv_close((uv_handle_t *)&poll, NULL);
+	finish();
+	close(answer_pipe[0]);
+	close(answer_pipe[1]);
+}
+END_TEST
+
+START_TEST(raw_framing)
+{
+	/* No newline before the first message, and silence after a loss: a board forgets half a message after 3 s. */
+	const enum act acts[] = { ANSWER, DROP, ANSWER };
+	const struct session_settings settings = {
+		.framing = SERIAL_RAW,
+		.timeout_ms = TIMEOUT_MS,
+		.retries = 1,
+		.line_delay_ms = -1,
+	};
+	start_with(acts, 3, &settings);
+	warm_up();
+	struct outcome o = make(REQUEST_JOB, 1, REPEAT_HARMLESS, 300);
+	uint64_t began = uv_hrtime();
+	submit(&o);
+	wait_for(&o);
+	ck_assert_int_eq(o.error, 0);
+	ck_assert_uint_eq(o.attempts, 2);
+	ck_assert_uint_ge(uv_hrtime() - began, 3500000000u);
+	ck_assert_uint_eq(learnt_count, 0);
+	request_release(&o.request);
+	finish();
+}
+END_TEST
+
 /* ---- sequence numbers ---- */
 
 START_TEST(sequence_numbers_rest)
@@ -1070,6 +1169,9 @@ int main(void)
 	tcase_add_test(tcase, no_pause_for_other_losses);
 	tcase_add_test(tcase, pause_that_is_no_cure_is_dropped);
 	tcase_add_test(tcase, configured_pause);
+	tcase_add_test(tcase, the_wire_takes_its_time);
+	tcase_add_test(tcase, a_stalled_process_loses_no_answer);
+	tcase_add_test(tcase, raw_framing);
 	tcase_add_test(tcase, sequence_numbers_rest);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
