@@ -111,7 +111,7 @@ def test_every_verb_is_understood(real, run):
         assert (argv, result.code, result.err) == (argv, 0, "")
     for argv, code in REFUSED:
         text, as_json = run(*argv), run("--json", *argv)
-        assert (argv, text.code, as_json.code) == (argv, code, code)
+        assert (argv, text.code, as_json.code) == (argv, code, code), text
         assert text.err.startswith("mcumgrctl: ") and json.loads(as_json.out.splitlines()[-1])["error"]
 
 

@@ -48,7 +48,7 @@ def test_bar(daemon, terminal, image, go):
     go()
     t.expect(f"upload      {bar(25)}  4.9 KiB of 19.5 KiB")
     go()
-    t.expect(f"reset       {bar(80)}  0:00  now")
+    assert t.expect(f"reset       {bar(80)}").rstrip().endswith("  now")
     go()
     assert t.finish() == 0
     assert t.shown.text() == "Updated: 2.0.0 (ab12cd34) is active and confirmed.\n"

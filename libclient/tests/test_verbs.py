@@ -231,9 +231,9 @@ WAITS = [
      "a ready\n", ""),
     (["--all"], [("current",), ("added", "a", "ready")], 0, "a ready\n", ""),
     (["--all"], [("present", "a", "quiet"), ("current",), ("present", "b", "ready", 7), ("current",)], 0, "b ready\n", ""),
-    (["--all", "--timeout", "50ms"], [("present", "a", "ready"), ("present", "b", "quiet"), ("current",)], 5, "",
+    (["--all", "--timeout", "700ms"], [("present", "a", "ready"), ("present", "b", "quiet"), ("current",)], 5, "",
      "mcumgrctl: not ready in time\n  b is quiet\n"),
-    (["--timeout", "50ms"], [("current",)], 5, "", "mcumgrctl: not ready in time\n  there is no board\n"),
+    (["--timeout", "700ms"], [("current",)], 5, "", "mcumgrctl: not ready in time\n  there is no board\n"),
 ]
 
 
