@@ -24,7 +24,8 @@
  * on the wire, since boards lose lines, not messages (SMP §2.1); it grows again.
  *
  * Files: a close goes first, because an offset of 0 sent to a file that is open appends to it (SMP §5.8), and before every
- * restart. Uploads have exact offsets: err 8/11 carries the one wanted. In a download the board chooses the chunk size. */
+ * restart. Uploads have exact offsets: err 8/11 carries the one wanted. In a download the board chooses the chunk size.
+ * Servers truncate a file only when data arrives: an upload of nothing leaves a file that exists as it is. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,6 +114,8 @@ int transfer_error(const struct transfer *t, const struct smp_status **ret_statu
 
 /* After a finished download: the data, owned by the transfer. NULL otherwise. */
 const uint8_t *transfer_data(const struct transfer *t, size_t *ret_size);
+/* What a download, finished or not, has in order so far; NULL before the board has answered. */
+const uint8_t *transfer_received(const struct transfer *t, size_t *ret_size);
 
 /* The largest data length of an upload's chunk at an offset, exactly (SMP §6.1), before it is aligned; 0 when not even an
  * empty one fits. first: with len, sha, image and upgrade as configured. */
