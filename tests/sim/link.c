@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <termios.h>
 
 #include "util.h"
 
@@ -187,9 +186,9 @@ static void closed(struct link *l)
 	if (l->listener.fd >= 0) {
 		closep(&l->fd.fd);
 		l->fd.fd = -1;
-	} else if (l->fd.fd >= 0) {
+	} else if (l->plugged) {
 		/* What was not read goes with the one who did not read it. */
-		tcflush(l->fd.fd, TCOFLUSH);
+		port_flush(l->tty);
 	}
 }
 

@@ -74,4 +74,6 @@ void link_opened_or_closed(struct link *l);
 /* port.c: the descriptors behind a link */
 int port_open_pty(const char *symlink_path, int *ret_fd, char **ret_tty);
 int port_listen(const char *path, int *ret_fd);
+/* Drops what the slave has to read. Opens it for a moment: the master's side does not reach it. */
+void port_flush(const char *tty);
 void port_remove(const char *path);

@@ -92,6 +92,14 @@ int port_listen(const char *path, int *ret_fd)
 	return 0;
 }
 
+void port_flush(const char *tty)
+{
+	_cleanup_(closep) int fd = open(tty, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		tcflush(fd, TCIFLUSH);
+}
+
 /* Removes a socket or symlink of ours, nothing else. */
 void port_remove(const char *path)
 {
