@@ -12,6 +12,8 @@
 #include "proto/base64.h"
 #include "proto/json.h"
 
+#define MESSAGE_USUAL ((16u << 20) - 1024) /* room for text in the largest message, unless configured */
+
 static const struct arg set_options[] = {
 	{ "hash", .meta = "HEX", .kind = ARG_HEX, .json = "hash", .min = 2, .max = 128,
 		.help = "the image, as get-state shows it" },
@@ -63,6 +65,9 @@ static int put(struct ctl *ctl, const uint8_t *data, size_t size, json_object **
 	r = ctl_call(ctl, "ImagePut", parameters, ret_reply);
 	if (r == CODE_IMAGE && takes_any(ctl) && !ctl->json)
 		fputs("  With --any it is uploaded all the same.\n", stderr);
+	/* A message over its limit is no call that the daemon could answer: it hangs up. */
+	if (r == CODE_DAEMON && strlen(text) > MESSAGE_USUAL && !ctl->json)
+		fputs("  The file may be too large: daemons take 16 MiB a message, which hold a file of 12 MiB.\n", stderr);
 	return r;
 }
 

@@ -90,6 +90,13 @@ def test_bad_image(daemon, ctl, image):
     assert daemon.methods() == ["ImagePut", "ImagePut"]
 
 
+def test_file_too_large_for_a_message(daemon, ctl, tmp_path):
+    (tmp_path / "large").write_bytes(bytes(13 << 20))
+    daemon.on("ImagePut", Close())
+    result = ctl("firmware", "update", str(tmp_path / "large"))
+    assert result.code == 9 and result.err.endswith("hold a file of 12 MiB.\n")
+
+
 OUTCOMES = {
     "updated": "Updated: 2.0.0 (ab12cd34) is active and confirmed.",
     "testing": "2.0.0 (ab12cd34) is active, but not confirmed: the next reset brings the old image back, unless you confirm it.",
