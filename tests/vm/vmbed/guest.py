@@ -20,8 +20,8 @@ from pathlib import Path
 
 from . import image, packages
 
-BOOT_SECONDS = 90
-JOB_SECONDS = 30
+BOOT_SECONDS = 180
+JOB_SECONDS = 60
 
 
 class GuestError(Exception):
@@ -88,9 +88,14 @@ class Job:
     def err(self):
         return self._text('err')
 
+    def wait_pid(self):
+        """Shell words that put its process id into $pid, once it has one."""
+        path = f'{self.guest.inside(self.folder)}/pid'
+        return f'until [ -s {path} ]; do usleep 10000; done; pid=$(cat {path})'
+
     def kill(self, number=signal.SIGTERM):
         """Signal the job's process group."""
-        self.guest.run(f'kill -{int(number)} -$(cat {self.guest.inside(self.folder)}/pid)', check=False)
+        self.guest.run(f'{self.wait_pid()}; kill -{int(number)} -$pid', check=False)
 
 
 class Guest:

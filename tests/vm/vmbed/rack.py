@@ -42,8 +42,7 @@ class Rack:
         (self.folder / 'conf').write_text(config)
         self.daemon = self.guest.spawn(f'exec mcumgrd -c {self.inside}/conf --socket {self.socket} --log-level debug '
                                        f'--state-dir {self.run_folder}/state')
-        self.guest.run(f'until [ -S {self.socket} ] || ! kill -0 $(cat {self.guest.inside(self.daemon.folder)}/pid); '
-                       'do usleep 20000; done')
+        self.guest.run(f'{self.daemon.wait_pid()}; while ! [ -S {self.socket} ] && kill -0 $pid; do usleep 20000; done')
         self.watch = self.guest.spawn(f'exec mcumgrctl --socket {self.socket} --json watch', stream=True)
         self.watch.wait_line('"event": ?"current"')
 
@@ -51,7 +50,7 @@ class Rack:
         return shlex.join(['mcumgrctl', '--socket', self.socket, *(['-d', device] if device else []), '--json',
                            *map(str, words)])
 
-    def ctl(self, *words, device=None, timeout=60):
+    def ctl(self, *words, device=None, timeout=120):
         job = self.guest.spawn(self._ctl(words, device))
         return Result(job, job.wait(timeout))
 
@@ -65,7 +64,7 @@ class Rack:
     def mark(self):
         return self.guest.mark()
 
-    def wait(self, since=0, timeout=30, event=None, **fields):
+    def wait(self, since=0, timeout=60, event=None, **fields):
         """The device of the first event since the mark whose fields are these."""
         deadline = time.monotonic() + timeout
         lines = self.guest.channels['events'].lines

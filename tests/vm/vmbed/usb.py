@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from .guest import GuestError
 
-PLUG_SECONDS = 20
+PLUG_SECONDS = 60
 
 
 class Tty:
