@@ -27,5 +27,5 @@ int opening_start(uv_loop_t *loop, const char *tty, const struct port_settings *
 		void (*done)(void *user, const struct port_result *result), void *user, struct opening **ret);
 void opening_abandon(struct opening *o);
 
-/* Closes in a thread; when there can be none, on the spot. */
+/* Closes in a thread; when too many hang already, later in one of theirs. */
 void closing_start(int fd);

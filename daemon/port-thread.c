@@ -53,6 +53,34 @@ static int start_thread(void *(*function)(void *), void *argument)
 	return -error;
 }
 
+/* Closes for which there was no thread; the next one that has time does them. */
+struct late_close {
+	struct late_close *next;
+	int fd;
+};
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct late_close *late_closes;
+
+static struct late_close *take_late_close(void)
+{
+	pthread_mutex_lock(&late_lock);
+	struct late_close *late = late_closes;
+	if (late)
+		late_closes = late->next;
+	pthread_mutex_unlock(&late_lock);
+	return late;
+}
+
+static void end_thread(void)
+{
+	struct late_close *late;
+	while ((late = take_late_close())) {
+		tty_close(late->fd);
+		free(late);
+	}
+	atomic_fetch_sub(&thread_count, 1);
+}
+
 static void disown(struct opening *o)
 {
 	pthread_mutex_lock(&o->lock);
@@ -94,7 +122,7 @@ static void *run_open(void *argument)
 	if (abandoned && result.fd >= 0)
 		tty_close(result.fd);
 	disown(o);
-	atomic_fetch_sub(&thread_count, 1);
+	end_thread();
 	return NULL;
 }
 
@@ -144,15 +172,21 @@ void opening_abandon(struct opening *o)
 static void *run_close(void *argument)
 {
 	tty_close((int)(intptr_t)argument);
-	atomic_fetch_sub(&thread_count, 1);
+	end_thread();
 	return NULL;
 }
 
 void closing_start(int fd)
 {
-	int r = start_thread(run_close, (void *)(intptr_t)fd);
-	if (r == 0)
+	if (start_thread(run_close, (void *)(intptr_t)fd) == 0)
 		return;
-	log_warning(NULL, "port", "no thread for a close: %s", strerror(-r));
-	tty_close(fd);
+	struct late_close *late = malloc(sizeof(*late));
+	if (!late)
+		return; /* one descriptor is lost: better than a loop that hangs */
+	log_warning(NULL, "port", "%u opens and closes hang in the kernel; a close waits for them",
+			atomic_load(&thread_count));
+	pthread_mutex_lock(&late_lock);
+	*late = (struct late_close){ .next = late_closes, .fd = fd };
+	late_closes = late;
+	pthread_mutex_unlock(&late_lock);
 }

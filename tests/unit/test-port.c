@@ -520,6 +520,15 @@ static void wait_for_threads(int count)
 	}
 }
 
+static void wait_for_lock(int fd)
+{
+	uint64_t end = uv_hrtime() + PATIENCE_MS * 1000000ull;
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ck_assert_uint_lt(uv_hrtime(), end);
+		sched_yield();
+	}
+}
+
 START_TEST(a_hanging_open_delays_nobody)
 {
 	static struct end stuck, good;
@@ -560,11 +569,7 @@ START_TEST(a_hanging_open_can_be_abandoned)
 	/* The late open is undone: the tty can be locked again. */
 	int fd = __real_open(stuck.link, O_RDWR | O_NOCTTY);
 	ck_assert_int_ge(fd, 0);
-	uint64_t end = uv_hrtime() + PATIENCE_MS * 1000000ull;
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		ck_assert_uint_lt(uv_hrtime(), end);
-		sched_yield();
-	}
+	wait_for_lock(fd);
 	close(fd);
 	stuck.master = master;
 	clear(&stuck);
@@ -596,9 +601,10 @@ END_TEST
 
 START_TEST(so_many_may_hang_and_no_more)
 {
-	static struct end stuck[LIMIT_HANGING_PORTS], more;
+	static struct end stuck[LIMIT_HANGING_PORTS], more, closing;
 	char name[16];
 	start();
+	open_port(&closing, "closing");
 	set_gate(true);
 	snprintf(hanging_path, sizeof(hanging_path), "%s/same", directory);
 	for (size_t i = 0; i < LIMIT_HANGING_PORTS; i++) {
@@ -613,7 +619,14 @@ START_TEST(so_many_may_hang_and_no_more)
 	run_until(more.failed);
 	ck_assert_int_eq(more.why, PORT_ERROR);
 	ck_assert_ptr_nonnull(strstr(more.reason, "hang"));
+
+	int fd = __real_open(closing.link, O_RDWR | O_NOCTTY);
+	port_close(TAKE_PTR(closing.port)); /* there is no thread for it, and it does not wait for one */
+	ck_assert_int_lt(flock(fd, LOCK_EX | LOCK_NB), 0);
 	set_gate(false);
+	wait_for_lock(fd);
+	close(fd);
+	clear(&closing);
 	for (size_t i = 0; i < LIMIT_HANGING_PORTS; i++) {
 		run_until(stuck[i].failed);
 		clear(&stuck[i]);
