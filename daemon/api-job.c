@@ -269,7 +269,7 @@ static void fail_no_image(struct call *call)
 			"no file with this hash was put, or it was dropped since");
 }
 
-static void fail_start(struct call *call, struct device *d, int error, const char *text)
+void api_fail_job_start(struct call *call, struct device *d, int error, const char *text)
 {
 	json_object *o;
 
@@ -308,7 +308,7 @@ static void on_blob(void *user, struct blob *blob_taken)
 		return;
 	e = update_start(d, blob, &s->options, &job, &text);
 	if (e < 0) {
-		fail_start(call, d, e, text);
+		api_fail_job_start(call, d, e, text);
 		return;
 	}
 	api_audit(call, d, strrchr(call->message.method, '.') + 1);

@@ -36,7 +36,7 @@ struct api_method {
 };
 
 extern const struct api_method api_service_methods[], api_device_methods[], api_command_methods[], api_image_methods[],
-	api_job_methods[];
+	api_job_methods[], api_file_methods[];
 
 /* What many methods take. */
 #define API_DEVICE { "device", API_STRING, .optional = true }
@@ -92,5 +92,7 @@ struct api_request {
 void api_fail_answer(struct call *call, const struct api_request *request, const struct answer *answer);
 /* By what device_submit said. */
 void api_fail_submit(struct call *call, const struct device *d, int error);
+/* By what starting a job said: -ENODEV (text: why), -EBUSY (text: the id of the one that runs), or as device_submit. */
+void api_fail_job_start(struct call *call, struct device *d, int error, const char *text);
 /* As a job failed. */
 void api_fail_failure(struct call *call, const struct failure *failure);

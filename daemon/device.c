@@ -333,6 +333,29 @@ int device_learn_images(struct device *d, const struct value *reply)
 
 /* --- job -------------------------------------------------------------------------------------------------------------- */
 
+int device_job_possible(const struct device *d, const char **ret_text)
+{
+	*ret_text = NULL;
+	switch (d->state) {
+	case DEVICE_ABSENT:
+	case DEVICE_UNAVAILABLE:
+	case DEVICE_BROKEN:
+		*ret_text = d->reason ? d->reason : "the board is not there";
+		return -ENODEV;
+	default:
+		break;
+	}
+	if (d->config->probe == PROBE_NEVER) {
+		*ret_text = "its section says probe = never: nothing is sent to this port";
+		return -ENODEV;
+	}
+	if (d->job) {
+		*ret_text = d->job->id;
+		return -EBUSY;
+	}
+	return 0;
+}
+
 int device_job_begin(struct device *d, struct job *job)
 {
 	if (d->job)

@@ -122,6 +122,8 @@ int image_slots_decode(const struct value *reply, struct image_slot *slots, size
 /* Changes what is not negative in tuning, for all clients of the board. */
 void device_tune(struct device *d, const struct device_tuning *tuning);
 
+/* Whether a job may begin now: 0; -EBUSY (ret_text: the id of the one that runs); -ENODEV (ret_text: why not). */
+int device_job_possible(const struct device *d, const char **ret_text);
 /* One job at a time. 0, -EBUSY. finished by device_job_ended from the job's owner. */
 int device_job_begin(struct device *d, struct job *job);
 void device_job_ended(struct device *d);

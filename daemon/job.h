@@ -72,6 +72,7 @@ struct job {
 	void (*destroy)(struct job *job); /* frees the job that embeds this */
 	/* Names the failure of a verdict that came without one (-ECANCELED, -ETIMEDOUT, -ENODEV ...); NULL: generic. */
 	void (*explain)(struct job *job, int error);
+	void (*abandon)(struct job *job); /* the daemon ends: says so and ends the job (job_abort) */
 	unsigned int references;
 	unsigned int clients; /* connections that wait for it */
 	bool settling, waiting; /* private to the runner */

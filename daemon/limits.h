@@ -12,6 +12,7 @@
 #define LIMIT_IMAGES 64			      /* image files kept */
 #define LIMIT_DEVICES 1024		      /* boards known at once */
 #define LIMIT_QUEUE 64			      /* requests that wait for one board */
+#define LIMIT_FILE_BYTES (4u << 20)	      /* a file of a board, read or written */
 #define LIMIT_JOBS_KEPT 100		      /* ended jobs that Jobs() still lists */
 #define LIMIT_CONSOLE_LINES 2000	      /* lines kept a board */
 #define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */

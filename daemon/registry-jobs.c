@@ -196,7 +196,7 @@ void registry_jobs_stop(struct registry *r)
 {
 	for (size_t i = 0; i < r->job_count; i++)
 		if (job_running(r->jobs[i]))
-			update_abandon(r->jobs[i]);
+			r->jobs[i]->abandon(r->jobs[i]);
 }
 
 void registry_jobs_free(struct registry *r)

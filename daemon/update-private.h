@@ -86,7 +86,6 @@ struct update {
 	enum sight sight;
 	bool awaiting, reset_answered, seen_old;
 	uint64_t boots_before, boots_at_look, reset_ms, deadline_ms, seen_old_ms;
-	struct update_loop *loop; /* update.c; NULL in tests */
 };
 
 static inline struct update *update_of(struct job *job)

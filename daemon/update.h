@@ -35,8 +35,6 @@ struct registry;
 int update_resume(struct registry *registry, const char *id, const struct record *record, struct blob *blob);
 /* Gives a resumed job its board. */
 void update_adopt(struct job *job, struct device *device);
-/* The daemon ends: so does the job, and its record stays. */
-void update_abandon(struct job *job);
 /* What the state directory keeps of it: 0, -ENOENT (the job is none of these), -errno. */
 int update_remember(const struct job *job, struct record *record);
 

@@ -383,8 +383,13 @@ int transfer_error(const struct transfer *t, const struct smp_status **ret_statu
 
 const uint8_t *transfer_data(const struct transfer *t, size_t *ret_size)
 {
-	if (t->state != TRANSFER_DONE || t->config.kind != TRANSFER_FILE_DOWNLOAD)
+	return t->state == TRANSFER_DONE ? transfer_received(t, ret_size) : NULL;
+}
+
+const uint8_t *transfer_received(const struct transfer *t, size_t *ret_size)
+{
+	if (t->config.kind != TRANSFER_FILE_DOWNLOAD || !t->total_known)
 		return NULL;
-	*ret_size = (size_t)t->total;
+	*ret_size = (size_t)t->acknowledged;
 	return t->data;
 }

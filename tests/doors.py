@@ -17,8 +17,8 @@ ONLY = [
     (r'"daemon/', r"daemon/|tests/"),
     (r'"libclient/|<mcumgr\.h>', r"libclient/|tests/|docs/examples/"),
     (r'"daemon/(server|api)', r"daemon/(server|api|main)[a-z-]*\.[ch]|tests/"),
-    (r'"daemon/(registry)\.h', r"daemon/(registry|device|update|api|server|main|state|transfer-run)[a-z-]*\.[ch]|tests/"),
-    (r'"daemon/(device|job|update|image-store)', r"daemon/(registry|device|job|update|transfer-run|state|api|server|main|image-store)[a-z-]*\.[ch]|tests/"),
+    (r'"daemon/(registry)\.h', r"daemon/(registry|device|update|job|file-job|api|server|main|state|transfer-run|dry-run)[a-z-]*\.[ch]|tests/"),
+    (r'"daemon/(device|job|update|image-store)', r"daemon/(registry|device|job|file-job|update|transfer-run|state|api|server|main|image-store)[a-z-]*\.[ch]|tests/"),
 ]
 # proto/ is Sans-I/O: no clock, no descriptors, no logging.
 SANS_IO = re.compile(r"<(unistd|fcntl|poll|sys/socket|sys/ioctl|time|sys/time|signal|pthread)\.h>|daemon/log\.h")

@@ -5,6 +5,7 @@
 
 #include "daemon/api.h"
 #include "daemon/log.h"
+#include "daemon/file-job.h"
 #include "daemon/update.h"
 #include "proto/json.h"
 #include "tests/unit/wire.h"
@@ -143,6 +144,33 @@ int update_start(struct device *device _unused_, struct blob *blob, const struct
 		return submit_result;
 	*ret = job_ref(only_job);
 	return 0;
+}
+
+/* Files are tested with a board (tests/daemon). */
+int file_read_start(struct device *device _unused_, const struct file_options *options _unused_, struct job **ret _unused_,
+		const char **ret_text)
+{
+	*ret_text = "download-7";
+	return submit_result < 0 ? submit_result : -EBUSY;
+}
+
+int file_write_start(struct device *device _unused_, const struct file_options *options _unused_, uint8_t *data,
+		size_t size _unused_, struct job **ret _unused_, const char **ret_text)
+{
+	free(data);
+	*ret_text = "file-7";
+	return submit_result < 0 ? submit_result : -EBUSY;
+}
+
+const uint8_t *file_job_data(const struct job *job _unused_, size_t *ret_size)
+{
+	*ret_size = 0;
+	return NULL;
+}
+
+const char *file_job_verified(const struct job *job _unused_)
+{
+	return NULL;
 }
 
 /* Test bed */

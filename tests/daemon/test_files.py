@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""Files of a board: every size, every lost or strange answer, and what is left open afterwards."""
+
+import base64
+import random
+
+import pytest
+
+
+def content(size):
+    return random.Random(size).randbytes(size)
+
+
+def write(client, path, data, **more):
+    return list(client.stream('FileWrite', device='a', path=path, data=base64.b64encode(data).decode(), **more))
+
+
+def read(client, path, **more):
+    data = b''
+    for reply in client.stream('FileRead', device='a', path=path, **more):
+        assert reply['offset'] == len(data)
+        data += base64.b64decode(reply['data'])
+        size = reply['size']
+    assert len(data) == size
+    return data
+
+
+@pytest.fixture(scope='module')
+def board():
+    import rack
+    r = rack.Rack(('a',), 'burst=ok')
+    r.ready()
+    yield r
+    r.close()
+
+
+@pytest.mark.parametrize('size', [0, 1, 23, 24, 255, 256, 319, 320, 321, 1000, 5000, 65535, 65536])
+def test_a_file_comes_back_as_it_was_sent(board, size):
+    client = board.client()
+    replies = write(client, f'/lfs1/f{size}', content(size))
+    assert replies[-1]['doneBytes'] == replies[-1]['totalBytes'] == size
+    assert replies[-1].get('verified') == ('sha256' if size else None)
+    assert read(client, f'/lfs1/f{size}') == content(size)
+    assert client.call('FileStatus', device='a', path=f'/lfs1/f{size}') == {'size': size}
+
+
+def test_without_more_all_comes_in_one_reply(board):
+    client = board.client()
+    client.call('FileWrite', device='a', path='/lfs1/one', data=base64.b64encode(content(3000)).decode())
+    reply = client.call('FileRead', device='a', path='/lfs1/one')
+    assert base64.b64decode(reply['data']) == content(3000) and reply['size'] == 3000
+
+
+def test_a_shorter_file_replaces_a_longer_one(board):
+    client = board.client()
+    write(client, '/lfs1/r', content(4000))
+    write(client, '/lfs1/r', b'short')
+    assert read(client, '/lfs1/r') == b'short'
+
+
+@pytest.mark.parametrize('method, parameters, error, says', [
+    ('FileRead', {'path': '/lfs1/none'}, 'DeviceError', 'FILE_NOT_FOUND'),
+    ('FileRead', {'path': '/nowhere/x'}, 'DeviceError', 'FILE_NOT_FOUND'),
+    ('FileWrite', {'path': '/nowhere/x', 'data': 'YQ=='}, 'DeviceError', 'MOUNT_POINT_NOT_FOUND'),
+    ('FileRead', {'path': ''}, 'InvalidParameter', '/lfs1/a.txt'),
+    ('FileRead', {'path': 'x' * 256}, 'InvalidParameter', '1 to 255'),
+    ('FileWrite', {'path': '/lfs1/x', 'data': 'a'}, 'InvalidParameter', 'base64'),
+])
+def test_what_cannot_be_is_said(board, method, parameters, error, says):
+    failed = board.client().fails(method, device='a', **parameters)
+    assert failed.name == error
+    assert says in failed.parameters['message'] + str(failed.parameters.get('name'))
+
+
+def test_a_file_over_the_limit_is_refused_before_a_byte_is_sent(board):
+    failed = board.client().fails('FileWrite', device='a', path='/lfs1/x',
+                                  data=base64.b64encode(bytes((4 << 20) + 3)).decode())
+    assert (failed.name, failed.parameters['limit'], failed.parameters['maximum']) == ('LimitExceeded', 'fileBytes', 4 << 20)
+
+
+# Every kind of loss at several places of the transfer: the file arrives, or comes, intact.
+LOSSES = [f'{kind} count=1 group=8 id=0 skip={skip}' for kind in ('lose-request', 'lose-reply', 'duplicate-reply', 'corrupt-crc')
+          for skip in (0,)] + ['lose-reply p=0.1 group=8', 'lose-request p=0.1 group=8', 'log-in-packet p=0.2 group=8']
+
+
+@pytest.mark.parametrize('fault', [f.replace(' skip=0', '') for f in LOSSES])
+def test_a_bad_cable_costs_time_not_bytes(rack, fault):
+    r = rack('a', keys='burst=ok', timeout_ms=100)
+    client = r.ready()
+    r.sim.command(f'a fault {fault}')
+    data = content(6000)
+    write(client, '/lfs1/f', data, timeoutMs=100)
+    assert read(client, '/lfs1/f', timeoutMs=100) == data
+
+
+def test_a_client_that_leaves_closes_the_file(rack):
+    r = rack('a', keys='burst=ok,baud=115200')
+    client = r.ready()
+    leaver = r.client()
+    leaver.send('FileWrite', {'device': 'a', 'path': '/lfs1/half', 'data': base64.b64encode(content(50000)).decode()}, more=True)
+    leaver.receive()
+    leaver.close()
+    write(client, '/lfs1/other', content(2000))
+    assert read(client, '/lfs1/other') == content(2000)
+    jobs = client.call('Jobs')['jobs']
+    assert [j['state'] for j in jobs if j['kind'] == 'file'] == ['cancelled', 'done']
+
+
+def test_a_second_transfer_is_refused_while_one_runs(rack):
+    r = rack('a', keys='burst=ok,baud=115200')
+    client = r.ready()
+    first = r.client()
+    first.send('FileWrite', {'device': 'a', 'path': '/lfs1/long', 'data': base64.b64encode(content(20000)).decode()}, more=True)
+    first.receive()
+    failed = client.fails('FileRead', device='a', path='/lfs1/x')
+    assert failed.name == 'UpdateRefused' and failed.parameters['reason'] == 'job'
+    assert client.call('Echo', device='a', text='between') == {'text': 'between'}
