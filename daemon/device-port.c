@@ -155,18 +155,6 @@ void device_close_port(struct device *d, const char *reason)
 	port_close(port);
 }
 
-void device_port_timeout(struct device *d)
-{
-	if (!device_is_plugged(d))
-		return;
-	if (d->private->manual && access(d->tty, F_OK) != 0) {
-		await_tty(d);
-		retry(d);
-		return;
-	}
-	device_open(d);
-}
-
 /* --- which port ------------------------------------------------------------------------------------------------------- */
 
 static void candidate_release(struct device_candidate *c)
@@ -212,17 +200,81 @@ static void use_candidate(struct device *d, size_t index)
 	d->config = c->config;
 }
 
+/* The next candidate, in a circle, that the configuration wants opened; candidate_count: there is none. */
+static size_t managed_after(const struct device_private *p, size_t from)
+{
+	for (size_t n = 1; n <= p->candidate_count; n++)
+		if (p->candidates[(from + n) % p->candidate_count].config)
+			return (from + n) % p->candidate_count;
+	return p->candidate_count;
+}
+
+/* Any other one than that in use. */
+static bool other_managed(const struct device_private *p, size_t *ret_index)
+{
+	size_t index = managed_after(p, p->candidate);
+
+	if (index == p->candidate_count || index == p->candidate)
+		return false;
+	*ret_index = index;
+	return true;
+}
+
+/* The candidate must be a managed one. */
+static void open_candidate(struct device *d, size_t index)
+{
+	const struct config_device *before = d->config;
+
+	use_candidate(d, index);
+	if ((!d->session || d->config != before) && device_new_session(d) < 0) {
+		device_set_state(d, DEVICE_UNAVAILABLE, "out of memory");
+		return;
+	}
+	device_open(d);
+}
+
+/* A session outlives the port it was made for, and needs the section it was made of. */
+static void use_unmanaged(struct device *d, size_t index)
+{
+	const struct config_device *before = d->config;
+	char identifier[32];
+
+	use_candidate(d, index);
+	d->config = d->session ? before : NULL;
+	const struct usb_port port = {
+		.vendor_id = d->vendor_id, .product_id = d->product_id, .interface = d->interface};
+	usb_port_identifier(&port, identifier, sizeof(identifier));
+	device_set_state(d, DEVICE_UNAVAILABLE,
+			"no section of the configuration manages it; [device NAME] with match = %s would", identifier);
+}
+
+void device_port_timeout(struct device *d)
+{
+	size_t other;
+
+	if (!device_is_plugged(d))
+		return;
+	if (d->private->manual && access(d->tty, F_OK) != 0) {
+		await_tty(d);
+		retry(d);
+		return;
+	}
+	/* One that somebody else holds may be the console; the board may have a port for SMP beside it. */
+	if (d->state == DEVICE_UNAVAILABLE && other_managed(d->private, &other))
+		open_candidate(d, other);
+	else
+		device_open(d);
+}
+
 bool device_next_candidate(struct device *d)
 {
-	struct device_private *p = d->private;
+	size_t next;
 
-	if (p->candidate_count < 2)
+	if (!other_managed(d->private, &next))
 		return false;
-	size_t next = (p->candidate + 1) % p->candidate_count;
-	log_info(d->id, "port", "%s does not answer: trying %s", d->tty, p->candidates[next].node);
+	log_info(d->id, "port", "%s does not answer: trying %s", d->tty, d->private->candidates[next].node);
 	device_close_port(d, "another port of the board is tried");
-	use_candidate(d, next);
-	device_open(d);
+	open_candidate(d, next);
 	return true;
 }
 
@@ -264,31 +316,20 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 {
 	struct device_private *p = d->private;
 	bool first = p->candidate_count == 0;
-	const struct config_device *before = d->config;
 
 	if (!add_candidate(p, port, config))
 		return;
 	replace(&d->serial, port->serial);
 	replace(&d->manufacturer, port->manufacturer);
 	replace(&d->product, port->product);
-	if (!first) {
+	if (first)
+		log_info(d->id, "usb", "plugged in: %s, %04x:%04x", port->node, port->vendor_id, port->product_id);
+	else
 		log_info(d->id, "usb", "%s is another port of this board", port->node);
-		return;
-	}
-	use_candidate(d, 0);
-	log_info(d->id, "usb", "plugged in: %s, %04x:%04x", d->tty, d->vendor_id, d->product_id);
-	if (!config) {
-		char identifier[32];
-		usb_port_identifier(port, identifier, sizeof(identifier));
-		device_set_state(d, DEVICE_UNAVAILABLE,
-				"no section of the configuration manages it; [device NAME] with match = %s would", identifier);
-		return;
-	}
-	if (config != before && device_new_session(d) < 0) {
-		device_set_state(d, DEVICE_UNAVAILABLE, "out of memory");
-		return;
-	}
-	device_open(d);
+	if (first && !config)
+		use_unmanaged(d, 0);
+	else if (first || (config && !p->candidates[p->candidate].config)) /* the first one that is to be opened */
+		open_candidate(d, p->candidate_count - 1);
 }
 
 void device_unplugged(struct device *d, const char *syspath)
@@ -309,8 +350,11 @@ void device_unplugged(struct device *d, const char *syspath)
 		return;
 	device_close_port(d, "the board was unplugged");
 	device_set_state(d, DEVICE_ABSENT, "unplugged");
-	if (p->candidate_count > 0) {
-		use_candidate(d, 0);
-		device_open(d);
-	}
+	if (p->candidate_count == 0)
+		return;
+	size_t next = managed_after(p, p->candidate_count - 1);
+	if (next == p->candidate_count)
+		use_unmanaged(d, 0);
+	else
+		open_candidate(d, next);
 }

@@ -71,6 +71,15 @@ struct identity *identity_by_id(struct registry *r, const char *id)
 	return NULL;
 }
 
+/* An id is never the name of a section: whoever reads either must know which it is. */
+static bool names_section(const struct registry *r, const char *id)
+{
+	for (size_t i = 0; i < r->config->device_count; i++)
+		if (r->config->devices[i].name && strcmp(r->config->devices[i].name, id) == 0)
+			return true;
+	return false;
+}
+
 /* Lowercase letters, digits, '.', '_' and '-'; not starting with a dot, and not one that is given already. */
 static char *new_id(struct registry *r, const char *from)
 {
@@ -91,7 +100,7 @@ static char *new_id(struct registry *r, const char *from)
 	if (n == 0)
 		strcpy(base, "board");
 	snprintf(id, sizeof(id), "%s", base);
-	for (unsigned int i = 2; identity_by_id(r, id) || registry_by_id(r, id); i++)
+	for (unsigned int i = 2; identity_by_id(r, id) || registry_by_id(r, id) || names_section(r, id); i++)
 		snprintf(id, sizeof(id), "%s-%u", base, i);
 	return strdup(id);
 }
