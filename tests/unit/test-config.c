@@ -93,6 +93,7 @@ START_TEST(every_key)
 		"frame_size = auto\n"
 		"line_delay_ms = auto\n"
 		"window = auto\n"
+		"timeout_ms = 10min\n"
 		"quiet_ms = 0"; /* no newline at the end */
 	ck_assert_msg(load(all, sizeof(all) - 1) == 0, "%s", text);
 	ck_assert_str_eq(config->socket, "/run/x/io.mcumgr");
@@ -121,6 +122,7 @@ START_TEST(every_key)
 	ck_assert_int_eq(d->line_delay_ms, -1);
 	ck_assert_uint_eq(d->window, 0);
 	ck_assert_uint_eq(d->quiet_ms, 0);
+	ck_assert_uint_eq(d->timeout_ms, LIMIT_TIMEOUT_MS);
 	release();
 }
 END_TEST
@@ -145,6 +147,8 @@ static const struct complaint {
 		"FILE:1: [device a] chooses no board; give match, serial or path" },
 	{ "[device a]\nserial = x\ntimeout_ms = 1h\n",
 		"FILE:3: bad value '1h' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s)" },
+	{ "[device a]\nserial = x\ntimeout_ms = 600001\n",
+		"FILE:3: bad value '600001' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s)" },
 	{ "[device a]\nserial = x\nwindow = 17\n", "FILE:3: bad value '17' for window; allowed: 1 to 16, or auto" },
 	{ "[device a]\nserial = x\nprobe = yes\n",
 		"FILE:3: bad value 'yes' for probe; allowed: smp, passive, never" },
