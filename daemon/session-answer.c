@@ -125,6 +125,8 @@ static void take_answer(struct session *s, struct session_request *e, uint8_t se
 
 	s->counters.answers++;
 	s->answered = true;
+	if ((uint8_t)(sequence + 1) == s->next_sequence)
+		s->line_open = false; /* the newest message came through whole */
 	s->last_answer = uv_now(s->loop);
 	session_pacing_answered(s, q);
 	session_give_up_sequence(s, sequence); /* a duplicate of this reply is stale */

@@ -12,6 +12,7 @@
 #include "daemon/session.h"
 
 #define SESSION_HOLD_MAX_MS 30000     /* a request waits this long for a held session */
+#define SESSION_FLUSH_MS 50	      /* after a bare newline: a shell takes what comes in the same read for a command */
 #define SESSION_PAUSE_MS 11	      /* a line; enough for a board with two line buffers and a tick of 10 ms */
 #define SESSION_BURST_LINES 3	      /* lines at once that such a board loses */
 #define SESSION_BUSY_FIRST_MS 50

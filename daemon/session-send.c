@@ -90,9 +90,9 @@ static uint64_t end_open_line(struct session *s)
 	if (!s->line_open || s->settings.framing != SERIAL_CONSOLE)
 		return 0;
 	s->line_open = false;
-	port_send(s->port, (const uint8_t *)"\n", 1, &end, 1, SESSION_PAUSE_MS);
+	port_send(s->port, (const uint8_t *)"\n", 1, &end, 1, SESSION_FLUSH_MS);
 	s->counters.bytes_sent++;
-	return SESSION_PAUSE_MS;
+	return SESSION_FLUSH_MS;
 }
 
 static void put_on_wire(struct session *s, struct session_request *e, const struct smp_header *header,

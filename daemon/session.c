@@ -222,6 +222,7 @@ void session_hold(struct session *s)
 	if (!s->held)
 		s->held_at = session_now();
 	s->held = true;
+	s->line_open = true; /* what the board has of a line by the time it is asked again may be anything */
 	session_rearm(s);
 }
 
@@ -230,7 +231,6 @@ void session_release(struct session *s)
 	if (!s->held)
 		return;
 	s->held = false;
-	s->line_open = true; /* what the board had of a line before may be anything */
 	session_wake(s);
 }
 
