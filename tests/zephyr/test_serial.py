@@ -486,6 +486,29 @@ def test_a_busy_board_is_not_overrun(board, daemon):
     assert server.call("Echo", device="b", text="alive") == {"text": "alive"}
 
 
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="late requests are not counted against the buffers")
+def test_a_board_that_is_busy_for_long_is_not_overrun(board, daemon):
+    """The same when the command takes longer than anybody waits: what is asked meanwhile,
+    and asked again, and the looks at a board that seems dead, add up."""
+    one = board("serial_bigrx")
+    server = daemon({"b": one.tty})
+    server.wait("b")
+    with pytest.raises(harness.ApiError) as caught:
+        server.call("ShellExecute", device="b", arguments=["kernel", "sleep", "25000"])
+    assert caught.value.name == "TimedOut"
+    deadline = time.monotonic() + 25
+    while time.monotonic() < deadline:
+        try:
+            server.call("Echo", device="b", text="?")
+            break
+        except harness.ApiError as error:
+            assert error.name in ("TimedOut", "DeviceUnavailable")
+    assert one.process.poll() is None, "the firmware crashed"
+    server.wait("b", timeout=70)
+    assert server.call("Echo", device="b", text="alive") == {"text": "alive"}
+
+
 def test_power_cycle(rack):
     one = rack.boards["serial_fs"]
     one.power_cycle()
@@ -517,16 +540,18 @@ def test_the_half_line_in_the_shell_is_ended_first(programs, board, tmp_path):
     """A frame behind a half-typed line would be run as the rest of a command."""
     one = board("shell")
     with smp.Client(one.tty) as client:
+        client.wait(probe=lambda **how: client.echo("awake", **how))
         client.write(b"hel")
         deadline = time.monotonic() + 5
         while not one.relay.to_host.record.endswith(b"hel"):
             assert time.monotonic() < deadline, "the shell does not echo"
             list(client.received(0.02))
-    assert one.relay.to_board.record == b"hel"
+    before = one.relay.to_board.count
+    assert one.relay.to_board.record.endswith(b"hel")
     with harness.Daemon(tmp_path, {"b": one.tty}) as daemon:
         daemon.wait("b")
         assert daemon.call("Echo", device="b", text="hi") == {"text": "hi"}
-    assert one.relay.to_board.record[3:4] == b"\n"
+    assert one.relay.to_board.record[before:before + 1] == b"\n"
     assert b"hel: command not found" in console(one)
     assert b"wrong parameter" not in console(one)
 
