@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT
+"""How fast mcumgrd moves data: script/bench runs this. See --help, and docs/performance.md."""
+
+import argparse
+import base64
+import json
+import os
+import pathlib
+import platform
+import random
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import bed as beds  # noqa: E402
+import limits  # noqa: E402
+
+PATH = '/lfs/data'  # a usual name on a board
+DOWNLOAD_ROOM = 48  # what a simulated board keeps free in a reply
+
+
+def size_for(speed, seconds):
+    """Bytes that take so long, in whole KiB."""
+    return max(16, int(speed * seconds) // 1024) * 1024
+
+
+# --- one board --------------------------------------------------------------------------------------------------------------
+
+def transfer(bed, kind, size, seed, board='b0', name=None):
+    """Moves it and returns the seconds; it arrived whole, or this raises."""
+    client = bed.client()
+    began = time.monotonic()
+    if kind == 'image':
+        client.call('ImageUpload', device=board, file=name)
+    elif kind == 'write':
+        data = base64.b64encode(random.Random(seed).randbytes(size)).decode()
+        began = time.monotonic()
+        assert client.call('FileWrite', device=board, path=PATH, data=data)['verified']
+    else:
+        reply = client.call('FileRead', device=board, path=PATH)
+        assert base64.b64decode(reply['data']) == random.Random(seed).randbytes(size), 'the file read is not the one written'
+    seconds = time.monotonic() - began
+    client.close()
+    return seconds
+
+
+def prepare(bed, kind, size, seed):
+    """What has to be there before the clock runs; not measured."""
+    if kind == 'image':
+        return bed.put_image(size, seed)
+    if kind == 'read':
+        transfer(bed, 'write', size, seed)
+    return None
+
+
+def expected(kind, size, baud, buf_size, buf_count, latency_ms):
+    return limits.limit(kind, size, baud, buf_size, buf_count, latency_ms / 1000, buf_size - DOWNLOAD_ROOM,
+                        None if kind == 'image' else PATH)
+
+
+def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=None, seed=1, tty=None, **bad):
+    most = expected(kind, 100000, baud, buf_size, buf_count, latency_ms)
+    size = size or size_for(min(most.least, 4 << 20), seconds)
+    most = expected(kind, size, baud, buf_size, buf_count, latency_ms)
+    with beds.Bed(keys=f'buf_size={buf_size},buf_count={buf_count}', baud=baud, latency_ms=latency_ms, seed=seed,
+                  tty=tty) as bed:
+        name = prepare(bed, kind, size, seed)
+        bed.pace(**bad)
+        cpu = bed.cpu()
+        try:
+            took, problem = transfer(bed, kind, size, seed, name=name), None
+        except beds.rack.Error as e:
+            took, problem = None, str(e)
+        crossed = bed.links.report()
+        return {'kind': kind, 'baud': baud, 'buf_size': buf_size, 'buf_count': buf_count, 'latency_ms': latency_ms,
+                'size': size, 'seconds': took, 'problem': problem, 'rate': size / took if took else 0,
+                'wire': most.wire, 'buffers': most.buffers, 'limit': most.least, 'chunk': most.chunk,
+                'cpu_s': bed.cpu() - cpu, 'crossed': crossed, 'bad': bad}
+
+
+def speed(baud):
+    return f'{baud / 1e6:g} M' if baud >= 1000000 else str(baud)
+
+
+def percent(a, b):
+    return f'{100 * a / b:.1f}' if b else '-'
+
+
+ONE_HEAD = ['', 'baud', 'buffers', 'latency', 'KiB', 's', 'B/s', 'wire B/s', '% of wire', '% of limit']
+
+
+def one_row(r):
+    return [r['kind'], speed(r['baud']), f'{r["buf_count"]} x {r["buf_size"]}', f'{r["latency_ms"]:g} ms', r['size'] // 1024,
+            f'{r["seconds"]:.2f}' if r['seconds'] else 'failed', f'{r["rate"]:.0f}',
+            f'{r["wire"]:.0f}' if r['wire'] else '-', percent(r['rate'], r['wire']), percent(r['rate'], r['limit'])]
+
+
+# --- many boards ------------------------------------------------------------------------------------------------------------
+
+def echo_until(bed, done, samples):
+    client = bed.client()
+    while not done.is_set():
+        began = time.perf_counter()
+        client.call('Echo', device='idle', text='x')
+        samples.append(time.perf_counter() - began)
+        done.wait(0.01)
+    client.close()
+
+
+def many_cell(boards, baud, size, store=1 << 20, buf_size=384, buf_count=4, latency_ms=4):
+    """store: bytes of an image that lies in the daemon besides."""
+    with beds.Bed(boards=boards, keys=f'buf_size={buf_size},buf_count={buf_count}', baud=baud, latency_ms=latency_ms,
+                  idle=True) as bed:
+        before = bed.memory()[0]
+        bed.put_image(store, 77)
+        name = bed.put_image(size, 1)
+        bed.pace()
+        took, echoes, done = {}, [], threading.Event()
+        quiet_echoes, quiet = [], threading.Event()
+        threading.Timer(1, quiet.set).start()
+        echo_until(bed, quiet, quiet_echoes)
+
+        def upload(board):
+            took[board] = transfer(bed, 'image', size, 1, board, name)
+
+        threads = [threading.Thread(target=upload, args=(b,)) for b in bed.boards]
+        echo = threading.Thread(target=echo_until, args=(bed, done, echoes))
+        cpu, link_cpu, began = bed.cpu(), bed.links.report()['cpu_s'], time.monotonic()
+        for thread in [echo, *threads]:
+            thread.start()
+        time.sleep(min(3, size / 8000 / 2))
+        rss = bed.memory()[0]
+        for thread in threads:
+            thread.join()
+        whole = time.monotonic() - began
+        cpu, link_cpu = bed.cpu() - cpu, bed.links.report()['cpu_s'] - link_cpu
+        done.set()
+        echo.join()
+        if len(took) < boards:
+            raise RuntimeError(f'{boards - len(took)} of {boards} boards failed')
+        most = expected('image', size, baud, buf_size, buf_count, latency_ms)
+        rates = sorted(size / t for t in took.values())
+        return {'boards': boards, 'baud': baud, 'buf_size': buf_size, 'buf_count': buf_count, 'latency_ms': latency_ms,
+                'size': size, 'seconds': whole, 'rate': boards * size / whole, 'limit': most.least,
+                'slowest': rates[0], 'median': rates[len(rates) // 2], 'cpu_s': cpu, 'cpu_per_mb': cpu / (boards * size / 1e6),
+                'cpu_share': cpu / whole, 'link_cpu_share': link_cpu / whole, 'rss_start_kib': before, 'rss_kib': rss,
+                'rss_most_kib': bed.memory()[1], 'echo_count': len(echoes), 'echo_p50_ms': quantile(echoes, 0.5),
+                'echo_p99_ms': quantile(echoes, 0.99), 'echo_quiet_p99_ms': quantile(quiet_echoes, 0.99)}
+
+
+def quantile(samples, q):
+    ordered = sorted(samples)
+    return 1000 * ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else None
+
+
+MANY_HEAD = ['boards', 'baud', 'KiB each', 's', 'B/s in all', 'slowest %', 'median %', 'CPU s/MB', 'CPU %', 'RSS MB',
+             'most MB', 'echo p50', 'p99 ms', '(p99 idle)']
+
+
+def many_row(r):
+    return [r['boards'], speed(r['baud']), r['size'] // 1024, f'{r["seconds"]:.1f}', f'{r["rate"]:.0f}',
+            percent(r['slowest'], r['limit']), percent(r['median'], r['limit']), f'{r["cpu_per_mb"]:.2f}',
+            f'{100 * r["cpu_share"]:.0f}', f'{r["rss_kib"] / 1024:.1f}', f'{r["rss_most_kib"] / 1024:.1f}',
+            f'{r["echo_p50_ms"]:.1f}', f'{r["echo_p99_ms"]:.1f}', f'{r["echo_quiet_p99_ms"]:.1f}']
+
+
+# --- bad cables -------------------------------------------------------------------------------------------------------------
+
+BAD = [('1 % of lines lost', 'image', {'loss': 0.01}), ('5 % of lines lost', 'image', {'loss': 0.05}),
+       ('1 % of lines with a wrong bit', 'image', {'flip': 0.01}),
+       ('log text before 1 frame in 5', 'image', {'log_between': 0.2}),
+       ('1 % of lines lost', 'read', {'loss': 0.01}),
+       ('log text inside 1 frame in 20', 'read', {'log_inside': 0.017}),
+       ('1 % of lines lost', 'write', {'loss': 0.01})]
+
+
+def bad_cells(size, seeds, baud=1000000, latency_ms=1, buf_size=384):
+    clean = {}
+    for name, kind, bad in BAD:
+        if kind not in clean:
+            clean[kind] = one_cell(kind, baud, buf_size, latency_ms, size=size)
+            yield {'name': 'clean', **clean[kind], 'times': [clean[kind]['seconds']], 'ratio': 1.0, 'finished': 1}
+        runs = [one_cell(kind, baud, buf_size, latency_ms, size=size, seed=s, **bad) for s in seeds]
+        times = sorted(r['seconds'] for r in runs if r['seconds'])
+        middle = times[len(times) // 2] if times else None
+        yield {'name': name, **runs[0], 'times': times, 'finished': len(times), 'runs': len(runs), 'seconds': middle,
+               'problem': next((r['problem'] for r in runs if r['problem']), None),
+               'ratio': middle / clean[kind]['seconds'] if middle else None}
+
+
+BAD_HEAD = ['', 'cable', 'baud', 'KiB', 'finished', 'median s', 'slowest s', 'to clean']
+
+
+def bad_row(r):
+    return [r['kind'], r['name'], speed(r['baud']), r['size'] // 1024, f'{r["finished"]}/{r.get("runs", 1)}',
+            f'{r["seconds"]:.2f}' if r['seconds'] else '-', f'{max(r["times"]):.2f}' if r['times'] else '-',
+            f'{r["ratio"]:.2f}' if r['ratio'] else '-']
+
+
+# --- what to run ------------------------------------------------------------------------------------------------------------
+
+QUICK = [('image', 115200, 384, 4, 4), ('image', 1000000, 384, 4, 8), ('image', 1000000, 1024, 1, 4),
+         ('image', 115200, 384, 0, 4), ('image', 1000000, 384, 0, 4), ('image', 1000000, 384, 1, 4),
+         ('read', 115200, 384, 4, 4), ('read', 1000000, 384, 4, 8), ('read', 1000000, 1024, 1, 4),
+         ('write', 115200, 384, 4, 4), ('write', 1000000, 384, 4, 8), ('write', 1000000, 1024, 1, 4)]
+
+
+def matrix():
+    for kind in ('image', 'write', 'read'):
+        for baud in (115200, 921600, 1000000, 3000000):
+            for buf_size in (384, 1024, 2048):
+                for latency in (0, 1, 4, 16):
+                    yield kind, baud, buf_size, latency, 8
+        for rate in (65536, 1000000):  # CDC ACM: no baud rate, the board takes so many bytes a second
+            for buf_size in (384, 1024, 2048):
+                yield kind, rate * 10, buf_size, 0.25, 8
+
+
+def table(head, rows, title):
+    """Rows as they come, in columns; returns the lines."""
+    rows = [[str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+
+    def line(row):
+        return '| ' + ' | '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) + ' |'
+
+    return [f'### {title}', '', line(head), '|' + '|'.join('-' * (w + 2) for w in widths) + '|', *map(line, rows), '']
+
+
+def machine():
+    memory = next(int(l.split()[1]) for l in open('/proc/meminfo') if l.startswith('MemTotal'))
+    emulated = 'hypervisor' in pathlib.Path('/proc/cpuinfo').read_text()
+    return {'cores': os.cpu_count(), 'architecture': platform.machine(), 'virtual': emulated,
+            'memory_mib': memory // 1024, 'linux': '.'.join(platform.release().split('.')[:2])}
+
+
+def say(row):
+    print('  ' + '  '.join(str(c) for c in row), file=sys.stderr, flush=True)
+
+
+def collect(title, cells, row):
+    print(f'== {title}', file=sys.stderr)
+    results = []
+    for cell in cells:
+        say(row(cell))
+        if cell.get('problem'):
+            say(['    ', cell['problem']])
+        results.append(cell)
+    return results
+
+
+def words():
+    p = argparse.ArgumentParser(prog='script/bench', description='How fast mcumgrd moves data over cables of any speed.')
+    p.add_argument('--all', action='store_true', help='the whole matrix, which takes most of an hour')
+    p.add_argument('--only', choices=['one', 'many', 'bad'], action='append', help='one part: one board, many boards, bad cables')
+    p.add_argument('--cell', action='append', metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
+                   help='this cell; KIND is image, write or read')
+    p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
+    p.add_argument('--seconds', type=float, default=5.5, help='wire time of a transfer (%(default)s)')
+    p.add_argument('--tty', help='measure the board at this tty instead of simulated ones; only with --cell')
+    p.add_argument('--json', metavar='FILE', help='all figures')
+    p.add_argument('--markdown', metavar='FILE', help='the tables, as printed')
+    return p.parse_args()
+
+
+def chosen_cells(options):
+    if options.cell:
+        for word in options.cell:
+            kind, baud, buf_size, latency, count = word.split(',')
+            yield kind, int(baud), int(buf_size), float(latency), int(count)
+    else:
+        yield from matrix() if options.all else QUICK
+
+
+def main():
+    options = words()
+    only = options.only or (['one'] if options.cell else ['many'] if options.boards else ['one', 'many', 'bad'])
+    results, lines = {'machine': machine()}, []
+    print(limits.FORMULAS + '\n', file=sys.stderr)
+    if 'one' in only:
+        cells = (one_cell(k, b, s, l, n, options.seconds, tty=options.tty) for k, b, s, l, n in chosen_cells(options))
+        results['one'] = collect('one board', cells, one_row)
+        lines += table(ONE_HEAD, map(one_row, results['one']), 'One board')
+    if 'many' in only:
+        cells = (many_cell(n, 115200, 64 << 10) for n in options.boards or [1, 8, 32, 100])
+        results['many'] = collect('many boards', cells, many_row)
+        lines += table(MANY_HEAD, map(many_row, results['many']), 'Many boards at once')
+    if 'bad' in only:
+        results['bad'] = collect('bad cables', bad_cells(128 << 10, range(1, 6 if options.all else 4)), bad_row)
+        lines += table(BAD_HEAD, map(bad_row, results['bad']), 'Bad cables')
+    print('\n'.join(lines))
+    if options.markdown:
+        pathlib.Path(options.markdown).write_text('\n'.join(lines))
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+    main()
