@@ -99,7 +99,7 @@ struct follower {
 	struct job *job;    /* a reference */
 	bool client;	    /* started the job: without detached it ends with the call */
 	bool watch;	    /* JobWatch */
-	char step[24];	    /* last told */
+	char step[24], message[128]; /* last told */
 	uint64_t told_ms; /* when */
 };
 
@@ -142,7 +142,8 @@ static void tell(struct follower *f)
 {
 	const char *step = step_name(f->job);
 	uint64_t now = uv_now(f->api->loop);
-	bool news = strcmp(step, f->step) != 0;
+	const char *message = f->job->message ? f->job->message : "";
+	bool news = strcmp(step, f->step) != 0 || strncmp(message, f->message, sizeof(f->message) - 1) != 0;
 
 	if (!f->call->message.more)
 		return;
@@ -152,6 +153,7 @@ static void tell(struct follower *f)
 		return;
 	f->told_ms = now;
 	snprintf(f->step, sizeof(f->step), "%s", step);
+	snprintf(f->message, sizeof(f->message), "%s", message);
 	call_continue(f->call, f->watch ? watched_json(f->job) : progress_json(f->job));
 }
 
@@ -194,10 +196,11 @@ static void follow(struct api *api, struct call *call, struct job *job, bool cli
 	registry_observe(api->registry, &f->observer);
 	call->user = f;
 	call->closed = follower_closed;
-	if (job_running(job))
-		tell(f);
-	else
+	/* A job that was just put on the loop speaks for itself in the next turn. */
+	if (!job_running(job))
 		finish(f);
+	else if (job->waiting || job->step != job->steps)
+		tell(f);
 }
 
 static void jobs(struct api *api, struct call *call)

@@ -56,8 +56,17 @@ static void leave(struct job *job)
 		job->step->leave(job);
 }
 
+static void tell(struct job *job)
+{
+	job->untold = false;
+	job->owner->progress(job);
+}
+
 static void enter(struct job *job, const struct job_step *step)
 {
+	/* What the step found out belongs to it. */
+	if (job->untold)
+		tell(job);
 	leave(job);
 	job->step = step;
 	job->done_bytes = job->total_bytes = 0;
@@ -132,7 +141,7 @@ static int begin(struct job *job)
 	job->owner->arm(job, job->step->deadline_ms);
 	int verdict = job->step->begin(job);
 	if (verdict == JOB_WAIT || job->message)
-		job->owner->progress(job);
+		tell(job);
 	return verdict;
 }
 
@@ -252,8 +261,9 @@ void job_set_message(struct job *job, const char *format, ...)
 	va_end(args);
 	free(job->message);
 	job->message = text;
+	job->untold = job->settling;
 	if (!job->settling && job_running(job))
-		job->owner->progress(job);
+		tell(job);
 }
 
 int job_fail(struct job *job, int error, const char *name, char *parameters_taken)

@@ -75,7 +75,7 @@ struct job {
 	void (*abandon)(struct job *job); /* the daemon ends: says so and ends the job (job_abort) */
 	unsigned int references;
 	unsigned int clients; /* connections that wait for it */
-	bool settling, waiting; /* private to the runner */
+	bool settling, waiting, untold; /* private to the runner */
 };
 
 void job_init(struct job *job, const char *kind, const struct job_step *steps, const struct job_owner *owner, void *user);
