@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "daemon/console-text.h"
 #include "daemon/limits.h"
 
 #define TAIL_SIZE 32 /* no shorter than the longest mark */
@@ -26,7 +27,10 @@ struct kept {
 	char *text;
 	size_t size;
 	uint64_t time_us;
+	bool cut; /* the line goes on in the next one */
 };
+
+LIST_HEAD(readers, console_reader);
 
 struct console {
 	void (*mark)(void *user, enum console_mark mark);
@@ -39,9 +43,9 @@ struct console {
 	size_t size;
 	bool started;	  /* line has a beginning, with this time: */
 	uint64_t time_us;
-	bool cut;	  /* its first pieces are in the ring already */
 	bool pending_cr;  /* a CR that is dropped when LF comes next */
 	char tail[TAIL_SIZE]; /* the last bytes that were printed, pieces or not */
+	struct readers readers;
 };
 
 int console_new(void (*mark)(void *user, enum console_mark mark), void *user, struct console **ret)
@@ -75,36 +79,40 @@ static void drop_oldest(struct console *c)
 	c->dropped++;
 }
 
-static void keep(struct console *c)
+/* The first bytes of the line go into the ring. When memory is short, old lines make room for new ones, so that numbers
+ * have no holes inside the ring. */
+static void keep(struct console *c, size_t size, bool cut)
 {
-	while (c->count && (c->count == LIMIT_CONSOLE_LINES || c->bytes + c->size > LIMIT_CONSOLE_BYTES))
+	char *copy = NULL;
+
+	while (c->count && (c->count == LIMIT_CONSOLE_LINES || c->bytes + size > LIMIT_CONSOLE_BYTES))
 		drop_oldest(c);
-	char *copy = malloc(c->size ? c->size : 1);
+	while (!(copy = malloc(size ? size : 1)) && c->count)
+		drop_oldest(c);
 	if (copy) {
-		memcpy(copy, c->line, c->size);
-		*at(c, c->count) = (struct kept){ copy, c->size, c->time_us };
+		memcpy(copy, c->line, size);
+		*at(c, c->count) = (struct kept){ copy, size, c->time_us, cut };
 		c->count++;
-		c->bytes += c->size;
+		c->bytes += size;
 	} else {
 		c->dropped++;
 	}
-	c->size = 0;
+	c->size -= size;
+	memmove(c->line, c->line + size, c->size);
 }
 
 static void end_line(struct console *c)
 {
-	if (c->size || !c->cut) /* a line that filled its last piece exactly leaves nothing behind */
-		keep(c);
-	c->started = c->cut = c->pending_cr = false;
+	keep(c, c->size, false);
+	c->started = c->pending_cr = false;
 	memset(c->tail, 0, sizeof(c->tail));
 }
 
 static void add_byte(struct console *c, char byte)
 {
-	if (c->size == LIMIT_CONSOLE_LINE_BYTES) {
-		keep(c);
-		c->cut = true;
-	}
+	/* A character or control sequence is not torn apart. */
+	if (c->size == LIMIT_CONSOLE_LINE_BYTES)
+		keep(c, console_text_whole(c->line, c->size), true);
 	c->line[c->size++] = byte;
 }
 
@@ -138,10 +146,30 @@ static void take_byte(struct console *c, char byte, uint64_t time_us)
 	look_for_marks(c, byte);
 }
 
+/* A reader may leave while it is told; it does not end another one's reading. */
+static void tell_readers(struct console *c)
+{
+	struct console_reader *r, *next;
+
+	for (r = LIST_FIRST(&c->readers); r; r = next) {
+		next = LIST_NEXT(r, link);
+		r->ready(r);
+	}
+}
+
 void console_feed(struct console *c, const uint8_t *data, size_t size, uint64_t time_us)
 {
 	for (size_t i = 0; i < size; i++)
 		take_byte(c, (char)data[i], time_us);
+	tell_readers(c);
+}
+
+void console_break(struct console *c)
+{
+	if (!c->started)
+		return;
+	end_line(c);
+	tell_readers(c);
 }
 
 size_t console_count(const struct console *c)
@@ -163,10 +191,98 @@ uint64_t console_dropped(const struct console *c)
 	return c->dropped;
 }
 
+/* --- readers ---------------------------------------------------------------------------------------------------------- */
+
+void console_follow(struct console *c, struct console_reader *reader, size_t lines)
+{
+	reader->console = c;
+	reader->next = lines == SIZE_MAX ? 1 : c->dropped + 1 + (lines < c->count ? c->count - lines : 0);
+	reader->offset = 0;
+	LIST_INSERT_HEAD(&c->readers, reader, link);
+}
+
+void console_unfollow(struct console_reader *reader)
+{
+	if (!reader->console)
+		return;
+	LIST_REMOVE(reader, link);
+	reader->console = NULL;
+}
+
+bool console_has_line(const struct console_reader *reader)
+{
+	const struct console *c = reader->console;
+	return c && reader->next <= c->dropped + c->count;
+}
+
+static void read_kept(struct console_reader *r, struct console_piece *ret)
+{
+	const struct console *c = r->console;
+	const struct kept *k = at(c, (size_t)(r->next - c->dropped - 1));
+
+	*ret = (struct console_piece){
+		.number = r->next++,
+		.time_us = k->time_us,
+		.text = k->text + r->offset,
+		.size = k->size - r->offset,
+		.more = k->cut,
+		.dropped = ret->dropped,
+	};
+	r->offset = 0;
+}
+
+static bool read_partial(struct console_reader *r, struct console_piece *ret)
+{
+	const struct console *c = r->console;
+	size_t size = console_text_whole(c->line, c->size);
+
+	if (size <= r->offset)
+		return false;
+	*ret = (struct console_piece){
+		.number = r->next,
+		.time_us = c->time_us,
+		.text = c->line + r->offset,
+		.size = size - r->offset,
+		.more = true,
+		.dropped = ret->dropped,
+	};
+	r->offset = size;
+	return true;
+}
+
+bool console_read(struct console_reader *r, bool partial, struct console_piece *ret)
+{
+	const struct console *c = r->console;
+	uint64_t first;
+
+	if (!c)
+		return false;
+	first = c->dropped + 1;
+	struct console_piece piece = { .dropped = r->next < first ? first - r->next : 0 };
+	if (piece.dropped) {
+		r->next = first;
+		r->offset = 0;
+	}
+	if (console_has_line(r))
+		read_kept(r, &piece);
+	else if (!partial || !read_partial(r, &piece)) {
+		r->next -= piece.dropped; /* told with the next piece */
+		return false;
+	}
+	*ret = piece;
+	return true;
+}
+
 void console_free(struct console *c)
 {
+	struct console_reader *r;
+
 	if (!c)
 		return;
+	while ((r = LIST_FIRST(&c->readers))) {
+		console_unfollow(r);
+		r->ended(r);
+	}
 	while (c->count)
 		drop_oldest(c);
 	free(c->ring);

@@ -70,6 +70,7 @@ static void opened(void *user)
 	d->boots++;
 	log_info(d->id, "port", "%s is open", d->tty);
 	device_stop_watching(d);
+	console_break(d->console);
 	session_attach(d->session, d->port);
 	device_quiet(d, device_quiet_ms(d));
 }

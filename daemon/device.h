@@ -98,6 +98,9 @@ struct device {
 int device_submit(struct device *d, struct request *request);
 void device_cancel(struct device *d, struct request *request);
 
+/* Keystrokes for its shell. 0; -ENODEV (ret_text: why not, or NULL: its state says so); -ENOBUFS. */
+int device_type(struct device *d, const uint8_t *data, size_t size, const char **ret_text);
+
 /* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. */
 void device_expect_reboot(struct device *d, bool recovery_wanted);
 /* The next boot exchanges images of this many bytes (0: no more): the quiet time grows accordingly, because a byte that

@@ -17,6 +17,8 @@
 #define LIMIT_CONSOLE_LINES 2000	      /* lines kept a board */
 #define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */
 #define LIMIT_CONSOLE_BYTES (256u << 10)      /* kept a board, in all */
+#define LIMIT_TYPED_BYTES 4096		      /* keystrokes in one call */
+#define LIMIT_TYPED_UNSENT_BYTES (16u << 10)  /* keystrokes that a tty has not taken yet */
 #define LIMIT_REGEX_MATCH 10000		      /* PCRE2 match limit for a regex, whoever wrote it */
 #define LIMIT_REGEX_BYTES 1024
 #define LIMIT_PORT_WRITE_BYTES (256u << 10)   /* unsent bytes of one tty */

@@ -18,6 +18,7 @@
 struct segment {
 	struct segment *next;
 	unsigned int pause_ms;
+	bool typed; /* and not to be discarded */
 	size_t size;
 	uint8_t data[];
 };
@@ -47,6 +48,7 @@ struct port {
 };
 
 static void send_next(struct port *p);
+static void on_pause_over(uv_timer_t *timer);
 
 static void drop_queue(struct port *p)
 {
@@ -116,6 +118,13 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 		p->callbacks.received(p->user, (const uint8_t *)buffer->base, (size_t)size);
 }
 
+static void pause_for(struct port *p, unsigned int ms)
+{
+	p->pausing = true;
+	uv_update_time(p->loop); /* else the pause begins when this turn of the loop began */
+	uv_timer_start(&p->pause, on_pause_over, ms, 0);
+}
+
 static void on_pause_over(uv_timer_t *timer)
 {
 	struct port *p = timer->data;
@@ -137,11 +146,8 @@ static void on_written(uv_write_t *request, int status)
 		hang_up(p, status);
 		return;
 	}
-	if (pause_ms) {
-		p->pausing = true;
-		uv_update_time(p->loop); /* else the pause begins when this turn of the loop began */
-		uv_timer_start(&p->pause, on_pause_over, pause_ms, 0);
-	}
+	if (pause_ms)
+		pause_for(p, pause_ms);
 	if (p->first)
 		send_next(p);
 	else if (p->callbacks.sent)
@@ -157,6 +163,11 @@ static void send_next(struct port *p)
 	p->first = s->next;
 	if (!p->first)
 		p->last = &p->first;
+	if (s->size == 0) {
+		pause_for(p, s->pause_ms);
+		free(s);
+		return;
+	}
 	line->writing = s;
 	uv_buf_t buffer = uv_buf_init((char *)s->data, (unsigned int)s->size);
 	line->write.data = line;
@@ -256,7 +267,8 @@ static int add_segment(struct port *p, const uint8_t *data, size_t size, unsigne
 	if (!s)
 		return -ENOMEM;
 	*s = (struct segment){ .pause_ms = pause_ms, .size = size };
-	memcpy(s->data, data, size);
+	if (size)
+		memcpy(s->data, data, size);
 	*p->last = s;
 	p->last = &s->next;
 	p->unsent += size;
@@ -282,9 +294,41 @@ int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *li
 	return r;
 }
 
+int port_type(struct port *p, const uint8_t *data, size_t size)
+{
+	if (!p->line)
+		return -ENOTCONN;
+	if (p->unsent + size > LIMIT_TYPED_UNSENT_BYTES)
+		return -ENOBUFS;
+	struct segment **last = p->last;
+	int r = size ? add_segment(p, data, size, 0) : 0;
+	if (r == 0 && *last)
+		(*last)->typed = true;
+	send_next(p);
+	return r;
+}
+
+void port_pause(struct port *p, unsigned int ms)
+{
+	if (p->line)
+		add_segment(p, NULL, 0, ms);
+	send_next(p);
+}
+
 void port_discard_unsent(struct port *p)
 {
-	drop_queue(p);
+	struct segment **at = &p->first;
+	while (*at) {
+		struct segment *s = *at;
+		if (s->typed) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		p->unsent -= s->size;
+		free(s);
+	}
+	p->last = at;
 }
 
 static void on_port_closed(uv_handle_t *handle)

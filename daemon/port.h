@@ -49,5 +49,9 @@ bool port_paces_itself(const struct port *p);
 /* Queues bytes (copied). line_ends: offsets after which a pause of gap_ms is made (0: none). -ENOTCONN, -ENOBUFS. */
 int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *line_ends, size_t line_count,
 		unsigned int gap_ms);
-void port_discard_unsent(struct port *p);
+/* Queues keystrokes behind what is queued already; they stay when the rest is discarded. The same errors. */
+int port_type(struct port *p, const uint8_t *data, size_t size);
+/* A pause between what is queued and what will be. */
+void port_pause(struct port *p, unsigned int ms);
+void port_discard_unsent(struct port *p); /* what the kernel has not got yet, but keystrokes */
 void port_close(struct port *p);

@@ -129,6 +129,7 @@ static void take_answer(struct session *s, struct session_request *e, uint8_t se
 		s->line_open = false; /* the newest message came through whole */
 	s->last_answer = uv_now(s->loop);
 	session_pacing_answered(s, q);
+	session_type_answered(s, q);
 	session_give_up_sequence(s, sequence); /* a duplicate of this reply is stale */
 	int r = value_decode(payload, size, &doc, &at);
 	if (r < 0)
@@ -203,6 +204,7 @@ static void lose(struct session *s, struct session_request *e, uint64_t now)
 	s->counters.timeouts++;
 	s->line_open = true; /* the end of its last line may be what was lost */
 	session_pacing_lost(s, &s->sequences[e->sequences[e->sequence_count - 1]]);
+	session_type_lost(s, &s->sequences[e->sequences[e->sequence_count - 1]]);
 	if (s->flying_count == 1 && s->port) {
 		port_discard_unsent(s->port);
 		s->wire_free_at = now;

@@ -2,7 +2,8 @@
 #pragma once
 
 /* Between the files of the session: session.c (the object, its clock, its port), session-queue.c (who may go next),
- * session-send.c (an attempt: sequence number, pacing, deadline), session-answer.c (what a reply or its absence means).
+ * session-send.c (an attempt: sequence number, pacing, deadline), session-type.c (keystrokes between attempts),
+ * session-answer.c (what a reply or its absence means).
  *
  * A request waits, flies (sent, or backing off after "busy"), and is done. done() of a request may do anything to the
  * session, also close it: after session_finish nothing that was looked up before is known to be there. */
@@ -46,7 +47,11 @@ struct session_sequence {
 	uint64_t sent_us;
 	size_t burst; /* lines on the wire with it, without a pause */
 	bool paced;
+	bool behind_typed; /* sent while a typed line was open */
 };
+
+/* Whether the board hears a frame behind a half-typed line. */
+enum hears_typed { HEARS_UNKNOWN, HEARS_FRAME, HEARS_NOTHING };
 
 enum pacing { PACING_NONE, PACING_TRIED, PACING_KEPT };
 
@@ -65,6 +70,9 @@ struct session {
 	enum smp_version version;
 	bool held, job_active, closed, urgent, grace, feeding, reset_wanted, learnt;
 	bool line_open;		/* a half line may stand in the board's buffer: end it before the next frame */
+	bool typed_open;	/* somebody typed, and the line is not ended */
+	uint64_t typed_until;	/* ms: when the last keystrokes are on the wire; 0: none since the last frame */
+	enum hears_typed hears_typed;
 	uint64_t held_at;	/* ms */
 	uint64_t wire_free_at;	/* ms: when everything sent so far is on the wire */
 	uint64_t silent_until;	/* ms: raw framing after a loss */
@@ -97,9 +105,15 @@ bool session_may_send(const struct session *s, const struct session_request *e);
 /* session-send.c */
 void session_transmit(struct session *s, struct session_request *e); /* an attempt; e flies */
 unsigned int session_board_ms(const struct session *s, const struct request *request);
+uint64_t session_wire_ms(const struct session *s, size_t bytes);
 void session_give_up_sequence(struct session *s, uint8_t sequence);
 void session_pacing_answered(struct session *s, const struct session_sequence *q);
 void session_pacing_lost(struct session *s, const struct session_sequence *q);
+
+/* session-type.c */
+uint64_t session_type_before(struct session *s, const struct request *request, struct session_sequence *q); /* ms of pause */
+void session_type_answered(struct session *s, const struct session_sequence *q);
+void session_type_lost(struct session *s, const struct session_sequence *q);
 
 /* session-answer.c */
 void session_take_message(struct session *s, const uint8_t *data, size_t size);

@@ -39,8 +39,10 @@ void session_cancel(struct session *s, struct request *request)
 		return;
 	session_unlink(s, e);
 	free(e);
-	if (!s->flying_count && s->port)
+	if (!s->flying_count && s->port) {
 		port_discard_unsent(s->port);
+		s->line_open = true; /* the newline that was to end it may be among what was discarded */
+	}
 	session_wake(s);
 }
 

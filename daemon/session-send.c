@@ -53,7 +53,7 @@ static unsigned int current_gap(const struct session *s)
 	return s->pacing == PACING_TRIED ? SESSION_PAUSE_MS : s->line_delay;
 }
 
-static uint64_t wire_ms(const struct session *s, size_t bytes)
+uint64_t session_wire_ms(const struct session *s, size_t bytes)
 {
 	return s->settings.baud ? ((uint64_t)bytes * 10000 + s->settings.baud - 1) / s->settings.baud : 0;
 }
@@ -64,7 +64,7 @@ static uint64_t deadline_of(const struct session *s, const struct session_reques
 	size_t reply = s->message_max ? s->message_max : REPLY_UNKNOWN_BYTES;
 	if (reply > REPLY_MOST_BYTES)
 		reply = REPLY_MOST_BYTES;
-	uint64_t reply_ms = wire_ms(s, serial_wire_size(s->settings.framing, reply));
+	uint64_t reply_ms = session_wire_ms(s, serial_wire_size(s->settings.framing, reply));
 	uint64_t deadline = sent_at + session_board_ms(s, e->request) + reply_ms * s->flying_count;
 	const struct session_request *other;
 	TAILQ_FOREACH(other, &s->flying, link)
@@ -105,7 +105,8 @@ static void put_on_wire(struct session *s, struct session_request *e, const stru
 	e->lines = frame->line_count;
 	q->paced = gap;
 	q->burst = e->lines + lines_in_flight(s, e);
-	s->wire_free_at = start + end_open_line(s) + wire_ms(s, frame->size) + (uint64_t)gap * frame->line_count;
+	uint64_t typing_ms = session_type_before(s, e->request, q);
+	s->wire_free_at = start + typing_ms + end_open_line(s) + session_wire_ms(s, frame->size) + (uint64_t)gap * frame->line_count;
 	/* An error here is a stuck or vanishing tty: the deadline, or the port's own end, will tell. */
 	port_send(s->port, frame->data, frame->size, frame->lines, frame->line_count, gap);
 	s->counters.bytes_sent += frame->size;

@@ -186,7 +186,8 @@ void session_attach(struct session *s, struct port *port)
 	s->port = port;
 	s->answered = false;
 	s->line_open = true;
-	s->wire_free_at = s->silent_until = 0;
+	s->wire_free_at = s->silent_until = s->typed_until = 0;
+	s->typed_open = false;
 	s->short_answered = s->burst_answered = false;
 	s->bursts_lost = 0;
 	reset_reader(s);
@@ -222,6 +223,7 @@ void session_hold(struct session *s)
 	if (!s->held)
 		s->held_at = session_now();
 	s->held = true;
+	s->hears_typed = HEARS_UNKNOWN; /* the next to answer may be its bootloader */
 	s->line_open = true; /* what the board has of a line by the time it is asked again may be anything */
 	session_rearm(s);
 }

@@ -90,6 +90,13 @@ bool session_is_held(const struct session *s);
 int session_submit(struct session *s, struct request *request); /* 0, -EBUSY (queue full), -EMSGSIZE, -ENOMEM */
 void session_cancel(struct session *s, struct request *request); /* a late answer is dropped; done is not called */
 
+/* Keystrokes for the board's shell, behind what was sent and never inside a message. The next request goes out after a pause,
+ * because a shell takes for typed what comes together with typed bytes; when a line is half typed, a board without a shell
+ * needs it ended first, and one with a shell would run it. So harmless requests find out which of them this board is, and
+ * until that is known others end the line. 0, -ENOTCONN (no open port), -ENOBUFS (the tty takes nothing), -EOPNOTSUPP (no
+ * text on a line with raw framing). */
+int session_type(struct session *s, const uint8_t *data, size_t size);
+
 void session_set_message_max(struct session *s, size_t bytes); /* 0: unlimited until known */
 size_t session_message_max(const struct session *s);
 void session_set_window(struct session *s, unsigned int window);

@@ -10,8 +10,8 @@ static const struct idl *idl;
 
 /* Methods that are not one SMP command. Whatever is neither here nor a row fails the test. */
 static const char *const daemon_methods[] = {
-	"List", "Get", "Configure", "Watch", "ImagePut", "ImageInspect", "Update", "ImageUpload", "Jobs", "JobWatch", "JobCancel", "Request", "FileRead",
-	"FileWrite",
+	"List", "Get", "Configure", "Watch", "Console", "ConsoleWrite", "ImagePut", "ImageInspect", "Update", "ImageUpload",
+	"Jobs", "JobWatch", "JobCancel", "Request", "FileRead", "FileWrite",
 };
 
 /* What every row's method takes besides its own parameters. */

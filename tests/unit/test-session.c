@@ -326,6 +326,25 @@ int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *li
 	return 0;
 }
 
+static char typed[256];
+static unsigned int pauses;
+
+int port_type(struct port *p, const uint8_t *data, size_t size)
+{
+	ck_assert_ptr_eq(p, &fake_port);
+	size_t n = strlen(typed);
+	ck_assert_uint_lt(n + size, sizeof(typed));
+	memcpy(typed + n, data, size);
+	return 0;
+}
+
+void port_pause(struct port *p, unsigned int ms)
+{
+	ck_assert_ptr_eq(p, &fake_port);
+	ck_assert_uint_ge(ms, 10);
+	pauses++;
+}
+
 void port_discard_unsent(struct port *p)
 {
 	ck_assert_ptr_eq(p, &fake_port);

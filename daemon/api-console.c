@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* Console and ConsoleWrite. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/api-private.h"
+#include "daemon/console-text.h"
+#include "proto/base64.h"
+
+#define LINES_MS 5	  /* lines that come together go out together */
+#define PARTIAL_MS 30	  /* after this much silence a line that has not ended is told */
+#define REPLY_BYTES 65536 /* of the board, in one reply of a stream */
+
+/* A stream that follows a board's console. It ends with its call or with the board. */
+struct follower {
+	struct console_reader reader;
+	struct call *call;
+	char *device;
+	uv_timer_t timer;
+	bool lines_due; /* the timer runs for whole lines */
+};
+
+static void put_piece(json_object *lines, const struct console_piece *p)
+{
+	json_object *o = json_object_new_object();
+	bool changed = false;
+	_cleanup_free_ char *text = console_text_clean(p->text, p->size, &changed), *bytes = NULL;
+
+	api_put_int(o, "number", (int64_t)p->number);
+	api_put_time(o, "time", p->time_us);
+	api_put_string(o, "text", text ? text : "");
+	if (changed || !text)
+		bytes = base64_encode(p->text, p->size, NULL);
+	api_put_string(o, "bytes", bytes);
+	if (p->more)
+		api_put(o, "partial", json_object_new_boolean(true));
+	json_object_array_add(lines, o);
+}
+
+/* What waits for the reader, up to `limit` bytes of the board; NULL: nothing. What the ring has lost lies before all of it. */
+static json_object *take_lines(struct console_reader *reader, bool partial, size_t limit)
+{
+	json_object *o, *lines;
+	struct console_piece piece;
+	size_t size = 0;
+
+	if (!console_read(reader, partial, &piece))
+		return NULL;
+	o = json_object_new_object();
+	lines = json_object_new_array();
+	if (piece.dropped)
+		api_put_int(o, "dropped", (int64_t)piece.dropped);
+	do {
+		put_piece(lines, &piece);
+		size += piece.size + 1;
+	} while (size < limit && console_read(reader, partial, &piece));
+	api_put(o, "lines", lines);
+	return o;
+}
+
+static json_object *no_lines(void)
+{
+	json_object *o = json_object_new_object();
+
+	api_put(o, "lines", json_object_new_array());
+	return o;
+}
+
+/* --- a stream that goes on -------------------------------------------------------------------------------------------- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct follower *f = handle->data;
+
+	free(f->device);
+	free(f);
+}
+
+static void end(struct follower *f)
+{
+	console_unfollow(&f->reader);
+	f->call = NULL;
+	uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+}
+
+static void arm(struct follower *f);
+
+static void deliver(struct follower *f, bool partial)
+{
+	json_object *o;
+
+	while (f->call && !call_is_slow(f->call) && (o = take_lines(&f->reader, partial, REPLY_BYTES)))
+		call_continue(f->call, o);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct follower *f = timer->data;
+	bool partial = !f->lines_due;
+
+	f->lines_due = false;
+	deliver(f, partial);
+	if (!partial && f->call)
+		arm(f); /* what is left is the beginning of a line */
+}
+
+/* Whole lines at once, a half one when the board falls silent. A slow reader waits for drained(). */
+static void arm(struct follower *f)
+{
+	if (f->lines_due || call_is_slow(f->call))
+		return;
+	f->lines_due = console_has_line(&f->reader);
+	uv_timer_start(&f->timer, on_timer, f->lines_due ? LINES_MS : PARTIAL_MS, 0);
+}
+
+static void on_ready(struct console_reader *reader)
+{
+	arm(container_of(reader, struct follower, reader));
+}
+
+static void on_drained(struct call *call)
+{
+	arm(call->user);
+}
+
+static void on_closed(struct call *call)
+{
+	end(call->user);
+}
+
+static void on_ended(struct console_reader *reader)
+{
+	struct follower *f = container_of(reader, struct follower, reader);
+	json_object *o = json_object_new_object();
+	struct call *call = f->call;
+
+	api_put_string(o, "device", f->device);
+	end(f);
+	api_fail(call, "DeviceGone", o, NULL, "%s is no longer known", f->device);
+}
+
+static void follow(struct api *api, struct call *call, struct device *d, size_t backlog)
+{
+	struct follower *f = calloc(1, sizeof(*f));
+	json_object *o;
+
+	if (!f || !(f->device = strdup(d->id))) {
+		free(f);
+		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
+		return;
+	}
+	f->call = call;
+	uv_timer_init(api->loop, &f->timer);
+	f->timer.data = f;
+	f->reader.ready = on_ready;
+	f->reader.ended = on_ended;
+	call->user = f;
+	call->closed = on_closed;
+	call->drained = on_drained;
+	console_follow(d->console, &f->reader, backlog);
+	o = take_lines(&f->reader, true, REPLY_BYTES);
+	call_continue(call, o ? o : no_lines());
+	deliver(f, true);
+}
+
+/* --- methods ---------------------------------------------------------------------------------------------------------- */
+
+/* What the ring holds, in one reply, or in several to a client that takes several. */
+static void tell_all(struct call *call, struct device *d, size_t backlog)
+{
+	struct console_reader reader = {0}; /* gone before anything could be told to it */
+	json_object *o, *next;
+
+	console_follow(d->console, &reader, backlog);
+	o = take_lines(&reader, true, call->message.more ? REPLY_BYTES : SIZE_MAX);
+	while (o && (next = take_lines(&reader, true, REPLY_BYTES))) {
+		call_continue(call, o);
+		o = next;
+	}
+	console_unfollow(&reader);
+	call_reply(call, o ? o : no_lines());
+}
+
+static void console(struct api *api, struct call *call)
+{
+	int64_t lines = api_int(call, "backlog", -1);
+	size_t backlog = lines < 0 ? SIZE_MAX : (size_t)lines;
+	bool follows = api_bool(call, "follow", false);
+	struct device *d;
+
+	if (follows && !call->message.more) {
+		call_error(call, "org.varlink.service.ExpectedMore", NULL);
+		return;
+	}
+	if (!api_device(api, call, &d))
+		return;
+	if (follows)
+		follow(api, call, d, backlog);
+	else
+		tell_all(call, d, backlog);
+}
+
+static void fail_write(struct call *call, struct device *d, int e, const char *text)
+{
+	if (e == -ENOBUFS)
+		api_fail_limit(call, "typed", LIMIT_TYPED_UNSENT_BYTES, "its tty takes nothing now: flow control, or a slow line",
+				"earlier keystrokes have not been sent yet");
+	else if (e == -ENOMEM)
+		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
+	else
+		api_fail_unavailable(call, d, text);
+}
+
+static void console_write(struct api *api, struct call *call)
+{
+	_cleanup_free_ uint8_t *bytes = NULL;
+	const char *data = api_string(call, "data"), *text;
+	size_t size = 0, at = 0;
+	struct device *d;
+	int e;
+
+	if (!api_device(api, call, &d))
+		return;
+	e = strlen(data) > (LIMIT_TYPED_BYTES + 2) / 3 * 4 ? -E2BIG : base64_decode(data, strlen(data), &bytes, &size, &at);
+	if (e == -E2BIG || size > LIMIT_TYPED_BYTES) {
+		api_fail_limit(call, "typedBytes", LIMIT_TYPED_BYTES, "send it in several calls", "that is too much in one call");
+		return;
+	}
+	if (e == -EBADMSG) {
+		api_invalid(call, "data", "'data' is no padded base64: trouble at character %zu", at);
+		return;
+	}
+	e = e < 0 ? e : device_type(d, bytes, size, &text);
+	if (e < 0)
+		fail_write(call, d, e, e == -ENODEV ? text : NULL);
+	else
+		call_reply(call, json_object_new_object());
+}
+
+static const struct api_parameter console_parameters[] = {
+	API_DEVICE,
+	{"backlog", API_INT, .optional = true, .min = 0, .max = INT64_MAX},
+	{"follow", API_BOOL, .optional = true},
+	{NULL},
+};
+static const struct api_parameter write_parameters[] = {API_DEVICE, {"data", API_STRING}, API_LEASE, {NULL}};
+
+const struct api_method api_console_methods[] = {
+	{"Console", console_parameters, console},
+	{"ConsoleWrite", write_parameters, console_write},
+	{NULL},
+};
