@@ -108,6 +108,15 @@ void device_learned(struct device *d)
 	registry_device_save(d->registry, d, &d->private->learnt);
 }
 
+static const char *found_reason(const struct device *d, enum device_state state)
+{
+	if (d->config->probe == PROBE_NEVER)
+		return "its section says probe = never: nothing is sent to this port";
+	if (d->config->probe == PROBE_PASSIVE)
+		return "not asked who it is: its section says probe = passive";
+	return state == DEVICE_RECOVERY ? "its bootloader answers: serial recovery" : NULL;
+}
+
 void device_found(struct device *d, enum device_state state)
 {
 	struct device_private *p = d->private;
@@ -120,7 +129,7 @@ void device_found(struct device *d, enum device_state state)
 		p->swap_bytes = 0;
 	}
 	session_release(d->session);
-	device_set_state(d, state, state == DEVICE_RECOVERY ? "its bootloader answers: serial recovery" : NULL);
+	device_set_state(d, state, found_reason(d, state));
 	if (p->back)
 		p->back(p->back_user);
 }

@@ -102,6 +102,8 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		unsigned int answer_ms);
 int update_ask_state(struct update *u);
 void update_stop(struct job *job); /* the steps' leave() */
+/* Before what leads there is sent: on record, because a daemon may die at any time. */
+void update_reach(struct update *u, enum update_phase phase);
 uint64_t update_now(struct update *u);
 unsigned int update_boot_timeout(const struct update *u); /* ms */
 int update_goto(struct update *u, const char *name);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/registry.h"
 #include "daemon/update-private.h"
 
 #define BOOT_TIMEOUT_MS 180000
@@ -30,6 +31,14 @@ int update_goto(struct update *u, const char *name)
 		}
 	assert(!"no such step");
 	return -EINVAL;
+}
+
+void update_reach(struct update *u, enum update_phase phase)
+{
+	if (u->phase == phase)
+		return;
+	u->phase = phase;
+	registry_job_save(u->job.device->registry, &u->job);
 }
 
 static void answered(struct request *request, const struct answer *answer)

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "daemon/registry.h"
 #include "daemon/update-private.h"
 
 #define INSPECTIONS_MAX 4
@@ -30,6 +29,8 @@ static int check_begin(struct job *job)
 	if (!u->blob->is_image && !u->options.upload_only)
 		return update_fail_image(u, "not-an-image", "give an image signed by imgtool",
 				"the file is no MCUboot image");
+	if (u->blob->is_image)
+		job_set_message(job, "%s, %zu bytes, %s matches", u->job.version, u->blob->size, u->blob->info.hash_type);
 	return JOB_NEXT;
 }
 
@@ -102,6 +103,19 @@ static int check_size(struct update *u)
 	return 0;
 }
 
+static void say_what_runs(struct update *u)
+{
+	const struct device_info *info = &u->job.device->info;
+	const struct image_slot *active = update_active(u);
+	const char *mode = info->has_mode ? smp_bootloader_mode_name(info->mode) : NULL;
+
+	if (u->recovery)
+		job_set_message(&u->job, "the bootloader answers: the image goes over the application");
+	else
+		job_set_message(&u->job, "%s runs%s%s%s%s", active ? active->version : "an unlisted image",
+				info->bootloader[0] ? "; " : "", info->bootloader, mode ? ", " : "", mode ? mode : "");
+}
+
 /* The image must be uploaded: may it, and has everything been asked that an upload wants to know? */
 static int decide_upload(struct update *u)
 {
@@ -121,7 +135,10 @@ static int decide_upload(struct update *u)
 	int r = check_size(u);
 	if (r == 0)
 		r = check_downgrade(u);
-	return r < 0 ? r : JOB_NEXT;
+	if (r < 0)
+		return r;
+	say_what_runs(u);
+	return JOB_NEXT;
 }
 
 static int decide_active(struct update *u, const struct image_slot *found)
@@ -333,7 +350,7 @@ static int erase_begin(struct job *job)
 	if (!u->damaged && (!u->options.erase_first || u->recovery))
 		return JOB_NEXT;
 	if (!u->damaged)
-		u->phase = PHASE_UPLOADING;
+		update_reach(u, PHASE_UPLOADING);
 	const struct image_slot *active = update_active(u);
 	writer_map(&w, u->image > 0);
 	if (u->image > 0) {
@@ -401,12 +418,12 @@ static int send_begin(struct update *u)
 	if (r == -EMSGSIZE)
 		return update_fail_protocol(u, "the board's buffer is too small for an upload",
 				"the firmware needs a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE");
+	update_reach(u, PHASE_UPLOADING);
 	if (r == 0)
 		r = transfer_run_start(u->job.device, t, u->options.timeout_ms,
 				!u->recovery && config.sha ? &resuming_callbacks : &run_callbacks, u, &u->run);
 	if (r < 0)
 		return update_fail_answer(u, r);
-	u->phase = PHASE_UPLOADING;
 	return JOB_WAIT;
 }
 
@@ -465,7 +482,7 @@ static int look(struct update *u, bool all_acked)
 {
 	u->all_acked = all_acked;
 	if (all_acked || !u->has_marks)
-		u->phase = PHASE_UPLOADED;
+		update_reach(u, PHASE_UPLOADED);
 	u->looking = u->blob->is_image && !(all_acked && u->options.upload_only);
 	if (u->looking)
 		return JOB_AGAIN;
@@ -550,7 +567,9 @@ static int mark_begin(struct job *job)
 		job->outcome = "uploaded";
 		return JOB_DONE;
 	}
-	u->phase = PHASE_MARKING;
+	if (!u->skipped_upload)
+		job_set_message(job, u->options.force_confirm ? "to boot it from now on" : "to boot it once, for test");
+	update_reach(u, PHASE_MARKING);
 	writer_map(&w, 2);
 	writer_text(&w, "hash");
 	writer_bytes(&w, u->blob->info.hash, u->blob->info.hash_size);
@@ -561,7 +580,7 @@ static int mark_begin(struct job *job)
 
 static int marked(struct update *u)
 {
-	u->phase = u->flagless ? PHASE_UPLOADED : PHASE_MARKED;
+	update_reach(u, u->flagless ? PHASE_UPLOADED : PHASE_MARKED);
 	if (!u->options.skip_reboot)
 		return JOB_NEXT;
 	u->job.outcome = u->flagless ? "uploaded" : "marked";
@@ -615,7 +634,8 @@ static int reset_begin(struct job *job)
 	struct update *u = update_of(job);
 	struct writer w = {0};
 
-	u->phase = PHASE_RESET;
+	/* A daemon that dies from here on must not mark and reset once more afterwards. */
+	update_reach(u, PHASE_RESET);
 	u->reset_answered = false;
 	u->reset_ms = update_now(u);
 	if (u->resets++ == 0)
@@ -623,8 +643,6 @@ static int reset_begin(struct job *job)
 	u->boots_before = job->device->boots;
 	u->reattach = REATTACH_AWAIT;
 	u->seen_old = false;
-	/* On record before it is sent: a daemon that dies now must not mark and reset once more afterwards. */
-	registry_job_save(job->device->registry, job);
 	device_set_window(job->device, 1);
 	device_expect_swap(job->device, u->flagless || u->recovery ? 0 : u->blob->size);
 	writer_map(&w, 0);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/registry.h"
 #include "daemon/update-private.h"
 
 #define LOOK_AGAIN_MS 1000  /* between looks at a board that may still run the old firmware */
@@ -117,6 +116,8 @@ int reattach_begin(struct job *job)
 	unsigned int left = remaining(u);
 
 	update_await(u);
+	if (!job->message)
+		job_set_message(job, "waiting for the board to boot");
 	if (u->reattach == REATTACH_LOOK) {
 		u->boots_at_look = job->device->boots;
 		return update_ask_state(u);
@@ -217,8 +218,7 @@ int verify_begin(struct job *job)
 		return verify_unlisted(u);
 	if (u->sight != SIGHT_NEW)
 		return fail_sight(u);
-	u->phase = PHASE_BOOTED;
-	registry_job_save(job->device->registry, job);
+	update_reach(u, PHASE_BOOTED);
 	job_set_message(job, "%s is the active image", active->version);
 	if (active->confirmed)
 		return update_goto(u, "final");

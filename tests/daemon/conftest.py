@@ -5,6 +5,10 @@ import pytest
 import rack as racks
 
 
+def pytest_configure(config):
+    config.addinivalue_line('markers', "slow: left out of the quick run (-m 'not slow')")
+
+
 @pytest.fixture
 def rack():
     """rack('a', 'b', keys='erase_ms=100', retries=0) gives boards that answer, and a daemon."""

@@ -2,11 +2,13 @@
 """What the update's tests share: the truth about a simulated board, and whether what a job said of it is true."""
 
 import concurrent.futures
+import threading
 
 import rack as racks
 import simulator
 
 OLD = '1.0.0'
+LOCK = threading.Lock()  # of the simulator's one connection
 
 
 class Image:
@@ -81,9 +83,19 @@ def of_job(job):
     return racks.Error(job['error']['error'], job['error']['parameters'])
 
 
+def watch(client, job):
+    """Follows a job to its end; in the words of an Update's end."""
+    try:
+        *_, last = client.stream('JobWatch', job=job)
+    except racks.Error as error:
+        return error
+    return of_job(last['job'])
+
+
 def check(rack, end, image, board='a'):
     """What an update said at its end must be true of the board. The board is up, or is known not to be."""
-    state = rack.sim.state(board)
+    with LOCK:
+        state = rack.sim.state(board)
     place = f'{end} but {state}'
     if not isinstance(end, racks.Error):
         assert end['outcome'] in ('updated', 'confirmed', 'unchanged'), place
@@ -118,6 +130,11 @@ def settle(rack, image, board='a'):
         end = run(client, image, board)
     assert not isinstance(end, racks.Error), end
     assert check(rack, end, image, board) == 'new'
+
+
+def settle_all(rack, image):
+    with concurrent.futures.ThreadPoolExecutor(len(rack.boards)) as pool:
+        list(pool.map(lambda board: settle(rack, image, board), rack.boards))
 
 
 class Parallel:

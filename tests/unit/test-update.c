@@ -425,7 +425,7 @@ END_TEST
 START_TEST(trail)
 {
 	bench_run(&b, NULL);
-	ck_assert_str_eq(b.trail, "inspect upload mark reset reattach verify confirm final");
+	ck_assert_str_eq(b.trail, "check inspect upload mark reset reattach verify confirm final");
 }
 END_TEST
 

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: MIT
+"""Updates that are killed at any byte: the power, the cable, the client, the daemon. Each ends in the new image, or in the
+old one, and says which; the board agrees; and the next update goes on from there. Seeds make the places the same each time."""
+
+import concurrent.futures
+import os
+import random
+import signal
+import socket
+import subprocess
+
+import pytest
+import rack as racks
+import simulator
+import updates
+
+TAIL = 500  # bytes sent after the upload: the list, the mark, the reset, the verification, the confirmation
+
+
+@pytest.fixture(scope='module')
+def image(tmp_path_factory):
+    return updates.Image(tmp_path_factory.mktemp('image'))
+
+
+@pytest.fixture(scope='module')
+def length(image):
+    """How many bytes an undisturbed update sends."""
+    r = racks.Rack(keys='baud=1000000')
+    c = r.ready()
+    before = r.sim.state()['rx_bytes']
+    assert updates.run(c, image)['outcome'] == 'updated'
+    sent = r.sim.state()['rx_bytes'] - before
+    r.close()
+    return sent
+
+
+class Control:
+    """One board's own connection to the simulator: a wait holds up only itself."""
+
+    def __init__(self, rack, board):
+        self.board = board
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(racks.SECONDS)
+        self.socket.connect(f'{rack.sim.dir}/control')
+        self.file = self.socket.makefile('rw')
+
+    def __call__(self, command):
+        self.file.write(f'{self.board} {command}\n')
+        self.file.flush()
+        answer = self.file.readline().rstrip('\n')
+        if answer.startswith('error'):
+            raise RuntimeError(answer)
+        return answer
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+def places(seed, count, length):
+    """A third of them anywhere, the others after the upload, where it matters most."""
+    r = random.Random(seed)
+    return [r.randrange(length - TAIL) if i % 3 == 0 else length - r.randrange(TAIL) for i in range(count)]
+
+
+def cut(rack, control, kind):
+    if kind in ('power-cut', 'reset'):
+        control(kind + (' ms=150' if kind == 'power-cut' else ''))
+        return
+    control('unplug')
+    rack.client().wait_device(control.board, lambda d: d['state'] in ('absent', 'unavailable'))
+    control('plug')
+
+
+def strike(rack, board, image, kind, at, step=None):
+    """One update, and the blow; how it ended, once the board is up again."""
+    control = Control(rack, board)
+    client = rack.client()
+    start = rack_bytes(control)
+    updates.begin(client, image, board)
+    try:
+        if step:
+            reached = updates.until(client, step)
+            if reached is None or isinstance(reached, racks.Error):
+                return reached
+        else:
+            control(f'wait rx_bytes>={start + at} timeout=3000')
+        cut(rack, control, kind)
+    except RuntimeError:
+        pass  # over before it came to that byte
+    end = updates.follow(client)
+    control('wait phase=app timeout=20000')
+    control.close()
+    return end
+
+
+def rack_bytes(control):
+    import json
+    return json.loads(control('state'))['rx_bytes']
+
+
+def everywhere(rack, image, kind, blows):
+    """A board for each blow, all at once."""
+    r = rack(*(f'b{i}' for i in range(len(blows))), keys=KEYS[kind])
+    r.ready()
+    with concurrent.futures.ThreadPoolExecutor(len(blows)) as pool:
+        ends = list(pool.map(lambda i: strike(r, f'b{i}', image, kind, *blows[i]), range(len(blows))))
+    return r, ends
+
+
+# Bytes take time, so that a blow in the middle of them is one.
+KEYS = {
+    'power-cut': 'baud=1000000',
+    'reset': 'baud=1000000,hang_up=on',
+    'unplug': 'baud=1000000,bus_power=on',
+    'cable': 'baud=1000000',
+}
+
+
+MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8)]
+
+
+@pytest.mark.parametrize('seed', [1, *MORE])
+@pytest.mark.parametrize('kind', KEYS)
+def test_board_and_cable(rack, image, length, kind, seed):
+    blows = [(at,) for at in places(f'{kind}{seed}', 15, length)]
+    r, ends = everywhere(rack, image, kind, blows)
+    seen = []
+    for i, end in enumerate(ends):
+        assert end is not None
+        seen.append(updates.check(r, end, image, f'b{i}'))
+    # Nothing is left unsaid of a board that came back, but whether a mark arrived.
+    for end, verdict in zip(ends, seen):
+        assert verdict != 'unknown' or 'may be marked' in end.parameters['message'], end
+    print(kind, [v if not isinstance(e, racks.Error) else f'{v} {e.name}' for e, v in zip(ends, seen)])
+    updates.settle_all(r, image)
+
+
+STEPS = ['inspect', 'upload', 'mark', 'reset', 'reattach', 'verify', 'confirm', 'final']
+
+
+@pytest.mark.parametrize('kind', KEYS)
+def test_in_every_step(rack, image, kind):
+    r, ends = everywhere(rack, image, kind, [(0, step) for step in STEPS])
+    for i, end in enumerate(ends):
+        assert end is not None
+        print(kind, STEPS[i], updates.check(r, end, image, f'b{i}'), end.name if isinstance(end, racks.Error) else end['outcome'])
+    updates.settle_all(r, image)
+
+
+@pytest.mark.parametrize('command', ['state-read', 'upload', 'state-write', 'reset', 'bootloader', 'slot-info'])
+@pytest.mark.parametrize('when', ['before', 'after'])
+def test_power_cut_at_a_command(rack, image, command, when):
+    r = rack()
+    c = r.ready()
+    r.sim.command(f'a fault die-at={command} when={when} ms=100')
+    end = updates.run(c, image)
+    r.sim.wait('phase=app')
+    assert updates.check(r, end, image) != 'unknown', end
+    updates.settle(r, image)
+
+
+# --- the client ---------------------------------------------------------------------------------------------------------
+
+
+def test_client_is_killed(rack, image, length, tmp_path):
+    """mcumgrctl ends by SIGKILL at some byte: the job stops at its next safe step, or goes on to its end when committed."""
+    program = os.environ.get('MCUMGRCTL')
+    if not program:
+        pytest.skip('set MCUMGRCTL to the built program')
+    file = tmp_path / 'image.bin'
+    file.write_bytes(image.data)
+    blows = places('client', 12, length)
+    boards = [f'b{i}' for i in range(len(blows))]
+    r = rack(*boards, keys='baud=1000000')
+    r.ready()
+
+    def one(i):
+        control = Control(r, boards[i])
+        start = rack_bytes(control)
+        process = subprocess.Popen([program, '--socket', r.socket, '-d', boards[i], 'firmware', 'update', str(file)],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            control(f'wait rx_bytes>={start + blows[i]} timeout=3000')
+        except RuntimeError:
+            pass
+        process.kill()
+        process.wait()
+        control.close()
+
+    with concurrent.futures.ThreadPoolExecutor(len(blows)) as pool:
+        list(pool.map(one, range(len(blows))))
+    c = r.client()
+    for board in boards:
+        jobs = [j for j in c.call('Jobs')['jobs'] if j['device'] == board]
+        assert len(jobs) <= 1
+        for job in jobs:
+            end = updates.watch(c, job['id'])
+            if isinstance(end, racks.Error):
+                assert end.name == 'Cancelled', end
+            updates.check(r, end, image, board)
+    updates.settle_all(r, image)
+
+
+# --- the daemon ---------------------------------------------------------------------------------------------------------
+
+
+def killed_at(rack, image, detached, at, how, boards):
+    """The daemon is killed while all boards are updated; a new one is started. The jobs of before, by board, ended."""
+    controls = [Control(rack, b) for b in boards]
+    starts = [rack_bytes(c) for c in controls]
+    jobs = {}
+    clients = []
+    for board in boards:
+        client = rack.client()
+        clients.append(client)
+        updates.begin(client, image, board, detached=detached)
+        jobs[board] = updates.until(client, 'check')['job']
+    # The first board decides; the others are wherever they are by then.
+    try:
+        controls[0](f'wait rx_bytes>={starts[0] + at} timeout=20000')
+    except RuntimeError:
+        pass
+    for c in controls:
+        c.close()
+    assert rack.stop(how) in (0, -signal.SIGKILL)
+    rack.start()
+    client = rack.ready(*boards)
+    ends = {}
+    for board, job in jobs.items():
+        if any(j['id'] == job for j in client.call('Jobs')['jobs']):
+            ends[board] = updates.watch(client, job)
+    return ends
+
+
+@pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize('seed', [1, *MORE])
+def test_daemon_is_killed_and_goes_on(rack, length, seed, how):
+    boards = [f'b{i}' for i in range(5)]
+    r = rack(*boards, keys='baud=1000000')
+    r.ready()
+    for version, at in enumerate(places(f'daemon{seed}', 4, length), start=2):
+        new = updates.Image(r.dir, version=f'{version}.0.0')
+        ends = killed_at(r, new, True, at, how, boards)
+        for board in boards:
+            # One that had ended is forgotten with its daemon; every other one went on to the new image.
+            end = ends.get(board, {'outcome': 'updated'})
+            assert not isinstance(end, racks.Error), (end, r.text()[-3000:])
+            assert updates.check(r, end, new, board) == 'new'
+
+
+def test_daemon_is_killed_and_the_client_with_it(rack, length):
+    boards = [f'b{i}' for i in range(3)]
+    r = rack(*boards, keys='baud=1000000')
+    r.ready()
+    for version, at in enumerate(places('both', 4, length), start=2):
+        new = updates.Image(r.dir, version=f'{version}.0.0')
+        ends = killed_at(r, new, False, at, signal.SIGKILL, boards)
+        for board, end in ends.items():
+            if isinstance(end, racks.Error):
+                assert end.name == 'Cancelled' and 'daemon ended' in end.parameters['message'], end
+            updates.check(r, end, new, board)
+        updates.settle_all(r, new)
+
+
+def test_a_job_waits_for_its_board(rack, image):
+    """The daemon and the board go in the middle of an update; the board comes back later than the daemon."""
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    updates.begin(c, image, detached=True)
+    job = updates.until(c, 'reattach')['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.sim.command('a unplug')
+    r.start()
+    c = r.client()
+    assert [(j['id'], j['state']) for j in c.call('Jobs')['jobs']] == [(job, 'running')]
+    r.sim.command('a plug')
+    assert updates.check(r, updates.watch(c, job), image) == 'new'
+
+
+def test_a_job_whose_board_stays_away(rack, image):
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    updates.begin(c, image, detached=True, bootTimeoutMs=1500)
+    job = updates.until(c, 'reattach')['job']
+    r.sim.command('a unplug')
+    end = updates.watch(c, job)
+    assert end.name == 'DeviceGone' and 'not known' in end.parameters['message']
