@@ -73,7 +73,8 @@ static void tell(struct transfer_call *t)
 {
 	size_t have = (size_t)t->job->done_bytes;
 
-	if (!t->call->message.more || call_is_slow(t->call) || have <= t->sent)
+	/* An upload may begin again. */
+	if (!t->call->message.more || call_is_slow(t->call) || (t->read ? have <= t->sent : have == t->sent))
 		return;
 	call_continue(t->call, t->read ? piece(t, PIECE_BYTES) : written(t));
 }

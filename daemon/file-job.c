@@ -25,6 +25,7 @@ struct file_job {
 	char *run_text;
 	bool open; /* the board may hold the file open */
 	/* verify */
+	bool repeated;
 	struct request request;
 	bool pending, have_types;
 	const struct answer *answer; /* inside end() */
@@ -181,8 +182,8 @@ static void on_done(void *user, int result, const char *text)
 
 static int transfer_begin(struct job *job)
 {
-	static const struct transfer_run_callbacks callbacks = {.resumes = true, .progress = on_progress,
-		.done = on_done};
+	static const struct transfer_run_callbacks callbacks = {.resumes = true, .quick = true,
+		.progress = on_progress, .done = on_done};
 	struct file_job *f = file_of(job);
 	bool write = job->steps == file_write_steps;
 	struct device_limits limits;
@@ -202,6 +203,8 @@ static int transfer_begin(struct job *job)
 	if (r == -EMSGSIZE)
 		return fail_as(f, r, "ProtocolError", "the board's buffer is too small for this path and any data",
 				"a shorter path, or a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE");
+	if (r == 0)
+		transfer_run_stop(TAKE_PTR(f->run)); /* of the first try */
 	if (r == 0)
 		r = transfer_run_start(job->device, transfer, f->timeout_ms, &callbacks, f, &f->run);
 	if (r < 0)
@@ -263,21 +266,21 @@ static int ask(struct file_job *f, uint8_t id, struct writer *w, unsigned int an
 	return JOB_WAIT;
 }
 
-/* Empty files have no checksum on a board (SMP §5.8). */
+/* Empty files have no checksum on a board (SMP §5.8): of them the length is asked. */
 static int verify_begin(struct job *job)
 {
 	struct file_job *f = file_of(job);
 	struct writer w = {0};
 
-	if (f->size == 0)
-		return JOB_NEXT;
-	if (!f->have_types) {
+	if (f->size > 0 && !f->have_types) {
 		writer_map(&w, 0);
 		return ask(f, 3, &w, 0);
 	}
-	writer_map(&w, 2);
+	writer_map(&w, f->size > 0 ? 2 : 1);
 	writer_text(&w, "name");
 	writer_text(&w, f->path);
+	if (f->size == 0)
+		return ask(f, 1, &w, 0);
 	writer_text(&w, "type");
 	writer_text(&w, f->algorithm);
 	return ask(f, 2, &w, SUM_ANSWER_MS);
@@ -319,20 +322,50 @@ static bool sum_is_right(const struct file_job *f)
 		output->size == sizeof(digest) && memcmp(output->data, digest, sizeof(digest)) == 0;
 }
 
+/* Nothing written is nothing truncated: what was in the file is still there (SMP §5.8). */
+static int check_empty(struct file_job *f)
+{
+	uint64_t length;
+	char what[128];
+
+	if (!value_to_uint(value_get(f->answer->payload, "len"), &length))
+		return fail_as(f, -EPROTO, "ProtocolError", "the board's answer has no length of the file", NULL);
+	if (length == 0)
+		return JOB_NEXT;
+	snprintf(what, sizeof(what),
+			"the board left the file as it was, with %" PRIu64 " bytes: nothing was there to write over them", length);
+	return fail_as(f, -EBADMSG, "ProtocolError", what,
+			"boards empty a file only to put something in: upload at least one byte, or delete it in the board's "
+			"shell (fs rm)");
+}
+
+/* A mismatch may be what a lossy cable made of a repeated chunk: once more, then it is the board's. */
+static int mismatch(struct file_job *f)
+{
+	if (f->repeated)
+		return fail_as(f, -EBADMSG, "ProtocolError",
+				"the board's checksum of the file is not that of the data sent, twice: the file is damaged",
+				"the board's file system may be full or bad; its own log may say more");
+	f->repeated = true;
+	f->job.next = file_write_steps;
+	job_set_message(&f->job, "the board's checksum of the file is not that of the data sent: once more");
+	return JOB_GOTO;
+}
+
 static int verify_end(struct job *job, int result)
 {
 	struct file_job *f = file_of(job);
 
 	if (result == -EREMOTEIO && smp_status_unsupported(&f->answer->status))
-		return JOB_NEXT; /* no checksums on this board */
+		return JOB_NEXT; /* no checksums, or no lengths, on this board */
 	if (result < 0)
 		return fail(f, result);
+	if (f->size == 0)
+		return check_empty(f);
 	if (!f->have_types)
 		return take_types(f) ? JOB_AGAIN : JOB_NEXT;
 	if (!sum_is_right(f))
-		return fail_as(f, -EBADMSG, "ProtocolError",
-				"the board's checksum of the file is not that of the data sent: the file is damaged",
-				"upload it again; if it stays so, the board's file system is full or bad");
+		return mismatch(f);
 	f->verified = f->algorithm;
 	return JOB_NEXT;
 }

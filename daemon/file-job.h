@@ -4,7 +4,8 @@
 /* Files of a board, read and written as jobs (SMP §5.8).
  *
  * A download asks the board to close what it holds open, so that the length is not that of an earlier read. An upload sends
- * exact offsets, is closed, and compared by checksum where the board has one that the daemon has too (sha256, crc32). A
+ * exact offsets, is closed, and compared by checksum where the board has one that the daemon has too (sha256, crc32); what
+ * differs is uploaded once more. Boards leave a file that exists as it is when an empty one is uploaded: that fails. A
  * transfer that ends early, however that is, leaves no open file behind where the board still listens. These jobs are not
  * recorded: they end with the daemon. */
 

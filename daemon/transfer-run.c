@@ -25,7 +25,7 @@ struct transfer_run {
 	unsigned int timeout_ms;
 	struct flight flights[TRANSFER_WINDOW_MAX];
 	struct request question; /* "are you there?" */
-	bool asking, asked_patiently, resumes;
+	bool asking, asked_patiently;
 	uint64_t told; /* bytes last told to progress() */
 	unsigned int window;
 	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
@@ -66,7 +66,7 @@ static bool is_last(const struct transfer_run *run, const struct transfer_chunk 
 
 static unsigned int answer_ms(const struct transfer_run *run, const struct transfer_chunk *chunk)
 {
-	if (chunk->first && !run->resumes)
+	if (chunk->first && !run->callbacks->resumes)
 		return ERASE_ANSWER_MS;
 	return is_last(run, chunk) ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
 }
@@ -199,10 +199,11 @@ static void question_answered(struct request *request, const struct answer *answ
 
 /* A first chunk that nothing answered was lost, or it erases. A board works in order: whatever is asked after the chunk is
  * answered after it, so this first question is given the time of an erase. An answer to it means that the chunk was either
- * done with or lost, and may be sent again; another one, in the usual time, tells whether anybody is there at all. */
+ * done with or lost, and may be sent again; another one, in the usual time, tells whether anybody is there at all. What
+ * erases nothing needs only that. */
 static bool ask(struct transfer_run *run)
 {
-	bool patiently = run->resumes && !run->asked_patiently;
+	bool patiently = run->callbacks->resumes && !run->callbacks->quick && !run->asked_patiently;
 	struct writer w = {0};
 
 	run->asked_patiently = patiently;
@@ -277,7 +278,6 @@ int transfer_run_start(struct device *device, struct transfer *transfer, unsigne
 	run->transfer = transfer;
 	run->callbacks = callbacks;
 	run->user = user;
-	run->resumes = callbacks->resumes;
 	run->timeout_ms = timeout_ms;
 	int r = pump(run);
 	if (r < 0)

@@ -17,6 +17,7 @@ struct transfer_run_callbacks {
 	/* Images: a first chunk that is repeated does no harm (Zephyr, with the file's SHA-256; recovery would erase again).
 	 * Its loss is then noticed within seconds, although it may take an erase. */
 	bool resumes;
+	bool quick; /* nothing that is asked takes as long as an erase */
 	void (*progress)(void *user, uint64_t acknowledged, uint64_t total);
 	/* 0; -EREMOTEIO (transfer_error of the transfer has the status), -EPROTO, -ELOOP, -ENOLINK, -ETIMEDOUT, -EBADMSG as
 	 * transfer_error; -EAGAIN as above; -ENODEV, -EMSGSIZE, -EBUSY, -ENOMEM. text: a sentence or NULL */

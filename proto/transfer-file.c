@@ -23,13 +23,21 @@ static void upload_again(struct transfer *t)
 	transfer_restart(t, PHASE_CLOSE, 0, "the board's file does not have the length of what was sent");
 }
 
+/* A server closes a file at its end only if it still knows where that is, which it learns from the first chunk and forgets
+ * with every close, its own ones after a wrong offset included. In a file that is open others see old data. */
+static void upload_end(struct transfer *t)
+{
+	t->phase = PHASE_FINISH;
+	transfer_go_back(t, t->config.size);
+}
+
 static void upload_advance(struct transfer *t, uint64_t offset)
 {
 	if (offset > t->acknowledged)
 		transfer_advance(t, offset);
 	transfer_window_grow(t);
 	if (t->acknowledged == t->config.size)
-		transfer_finish(t);
+		upload_end(t);
 }
 
 void transfer_upload_reply(struct transfer *t, const struct flight *f, const struct value *payload)
@@ -42,10 +50,6 @@ void transfer_upload_reply(struct transfer *t, const struct flight *f, const str
 	/* the server counts what it wrote: anything else is another file, or an open one that was appended to */
 	if (offset != f->end) {
 		upload_again(t);
-		return;
-	}
-	if (t->config.size == 0) {
-		t->phase = PHASE_FINISH;
 		return;
 	}
 	t->phase = PHASE_MOVE;

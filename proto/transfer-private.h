@@ -14,7 +14,7 @@ enum phase {
 	PHASE_CLOSE,  /* files: close before the first chunk */
 	PHASE_FIRST,  /* the first chunk, alone */
 	PHASE_MOVE,   /* the rest, predicted */
-	PHASE_FINISH, /* files: close after an empty upload */
+	PHASE_FINISH, /* files: close after an upload */
 };
 
 struct flight {

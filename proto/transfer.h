@@ -24,8 +24,10 @@
  * on the wire, since boards lose lines, not messages (SMP §2.1); it grows again.
  *
  * Files: a close goes first, because an offset of 0 sent to a file that is open appends to it (SMP §5.8), and before every
- * restart. Uploads have exact offsets: err 8/11 carries the one wanted. In a download the board chooses the chunk size.
- * Servers truncate a file only when data arrives: an upload of nothing leaves a file that exists as it is. */
+ * restart. An upload ends with a close, too: a server that closed the file after a wrong offset no longer knows where its
+ * end is, leaves it open, and shows others what was there before. Uploads have exact offsets: err 8/11 carries the one
+ * wanted. In a download the board chooses the chunk size. Servers truncate a file only when data arrives: an upload of
+ * nothing leaves a file that exists as it is. */
 
 #include <stdbool.h>
 #include <stddef.h>

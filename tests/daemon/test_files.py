@@ -3,6 +3,7 @@
 
 import base64
 import random
+import time
 
 import pytest
 
@@ -79,11 +80,12 @@ def test_a_file_over_the_limit_is_refused_before_a_byte_is_sent(board):
 
 
 # Every kind of loss at several places of the transfer: the file arrives, or comes, intact.
-LOSSES = [f'{kind} count=1 group=8 id=0 skip={skip}' for kind in ('lose-request', 'lose-reply', 'duplicate-reply', 'corrupt-crc')
-          for skip in (0,)] + ['lose-reply p=0.1 group=8', 'lose-request p=0.1 group=8', 'log-in-packet p=0.2 group=8']
+# A chunk that is lost in the middle leaves a board that refuses the next, closes the file and forgets where its end is.
+LOSSES = [f'{kind} count=1 group=8 id=0' for kind in ('lose-request', 'lose-reply', 'duplicate-reply', 'corrupt-crc')] + [
+    'lose-request count=1 group=8 id=0 at=300', 'lose-reply p=0.1 group=8', 'lose-request p=0.1 group=8', 'log-in-packet p=0.2 group=8']
 
 
-@pytest.mark.parametrize('fault', [f.replace(' skip=0', '') for f in LOSSES])
+@pytest.mark.parametrize('fault', LOSSES)
 def test_a_bad_cable_costs_time_not_bytes(rack, fault):
     r = rack('a', keys='burst=ok', timeout_ms=100)
     client = r.ready()
@@ -91,6 +93,47 @@ def test_a_bad_cable_costs_time_not_bytes(rack, fault):
     data = content(6000)
     write(client, '/lfs1/f', data, timeoutMs=100)
     assert read(client, '/lfs1/f', timeoutMs=100) == data
+
+
+@pytest.mark.parametrize('fault', ['lose-request', 'lose-reply', 'corrupt-crc'])
+def test_a_lost_first_chunk_costs_seconds(rack, fault):
+    """Also when the question after it is lost, with the deadlines that nobody changed."""
+    r = rack('a', keys='burst=ok')
+    client = r.ready()
+    r.sim.command(f'a fault {fault} count=1 group=8 id=0')
+    r.sim.command(f'a fault {fault} count=1 group=0 id=6')
+    began = time.monotonic()
+    write(client, '/lfs1/f', content(500))
+    assert time.monotonic() - began < 12
+
+
+def test_a_damaged_file_is_sent_once_more(rack):
+    r = rack('a', keys='burst=ok,baud=115200')
+    client = r.ready()
+    r.sim.command('a fault wrong-byte count=1')
+    replies = write(client, '/lfs1/f', content(8000))
+    done = [reply['doneBytes'] for reply in replies]
+    assert done[-1] == 8000 and done != sorted(done), 'it began again'
+    assert replies[-1]['verified'] == 'sha256'
+    assert read(client, '/lfs1/f') == content(8000)
+
+
+def test_a_file_that_stays_damaged_is_told(rack):
+    r = rack('a', keys='burst=ok')
+    client = r.ready()
+    r.sim.command('a fault wrong-byte count=1000')
+    failed = client.fails('FileWrite', device='a', path='/lfs1/f', data=base64.b64encode(content(3000)).decode())
+    assert failed.name == 'ProtocolError' and failed.parameters['step'] == 'verify'
+    assert 'twice: the file is damaged' in failed.parameters['message']
+
+
+def test_nothing_written_over_a_file_leaves_it_and_is_told(board):
+    client = board.client()
+    write(client, '/lfs1/full', b'something')
+    failed = client.fails('FileWrite', device='a', path='/lfs1/full', data='')
+    assert failed.name == 'ProtocolError'
+    assert failed.parameters['message'].startswith('/lfs1/full: the board left the file as it was, with 9 bytes')
+    assert read(client, '/lfs1/full') == b'something'
 
 
 def test_a_client_that_leaves_closes_the_file(rack):

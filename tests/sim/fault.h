@@ -34,6 +34,7 @@
 	X(FAULT_ERROR, "error")                                                                    \
 	X(FAULT_STUCK_OFFSET, "stuck-offset")                                                      \
 	X(FAULT_MATCH_FALSE, "match-false")                                                        \
+	X(FAULT_WRONG_BYTE, "wrong-byte")                                                          \
 	X(FAULT_REVERT_ON_BOOT, "revert-on-boot")                                                  \
 	X(FAULT_HANG_AT_BOOT, "hang-at-boot")                                                      \
 	X(FAULT_SLOW_BOOT, "slow-boot")                                                            \

@@ -177,6 +177,7 @@ int fs_upload(struct board *b, const struct request *req, struct reply *reply)
 				       WANT_BYTES("data", &data), WANT_UINT("len", &len) };
 	struct open_file *o = &b->ram.file;
 	char text[NAME_MAX_LEN + 1];
+	struct fault f;
 	int err = 0;
 
 	if (request_get(req, want, ARRAY_SIZE(want)) || off == UINT64_MAX ||
@@ -206,6 +207,8 @@ int fs_upload(struct board *b, const struct request *req, struct reply *reply)
 		err = write_chunk(o, off, existing, &data);
 	if (err)
 		return upload_fail(b, reply, err);
+	if (data.len && faults_strike(&b->faults, &b->rng, FAULT_WRONG_BYTE, &req->where, &f))
+		o->data[o->position - 1] ^= 1;
 	reply->cost_us += b->set.write_us;
 	writer_pair_uint(&reply->w, "off", o->off);
 	finish_check(b);

@@ -122,6 +122,7 @@ static struct answer file_upload(struct board *b, const struct value *map)
 	ck_assert(value_get(map, "name"));
 	if (!b->open) {
 		b->open = true;
+		b->size = 0; /* without a first chunk the board does not know the end */
 		b->file_offset = offset == 0 ? 0 : b->file_size;
 	}
 	if (offset == 0) {
