@@ -5,6 +5,7 @@
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/keyboard.h"
 #include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/screen.h"
 #include "libclient/mcumgrctl/text.h"
@@ -105,6 +106,7 @@ void interrupt_handle(struct ctl *ctl)
 	if (ctl->interrupts++) {
 		screen_clear();
 		private_end();
+		keyboard_end();
 		_exit(CODE_CANCELLED);
 	}
 	if (ctl->verb->flags & VERB_JOB && !ctl->detach && !ctl->quiet) {

@@ -7,6 +7,7 @@
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/keyboard.h"
 #include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/screen.h"
 #include "libclient/mcumgrctl/text.h"
@@ -108,8 +109,10 @@ static size_t add_poll(struct pollfd *polls, size_t n, struct mcumgr *m)
 static int next_wait_ms(const struct ctl *ctl)
 {
 	uint64_t now = ctl_now(), left = ctl->deadline > now ? ctl->deadline - now : 0;
-	int wait = display_wait_ms(ctl);
+	int wait = display_wait_ms(ctl), keys = keyboard_wait_ms();
 
+	if (keys >= 0 && (wait < 0 || keys < wait))
+		wait = keys;
 	return ctl->deadline == UINT64_MAX || (wait >= 0 && (uint64_t)wait < left) ? wait : (int)left;
 }
 
@@ -128,11 +131,13 @@ static void wait_for_events(struct ctl *ctl, struct pollfd *polls)
 	struct timespec pause = { .tv_sec = wait / 1000, .tv_nsec = wait % 1000 * 1000000L };
 	size_t i, n = 0;
 
+	polls[n++] = (struct pollfd){ .fd = keyboard_fd(), .events = POLLIN };
 	for (i = 0; i < ctl->count; i++) {
 		n = add_poll(polls, n, ctl->boards[i].connection);
 		n = add_poll(polls, n, ctl->boards[i].canceller);
 	}
-	ppoll(polls, n, wait < 0 ? NULL : &pause, interrupt_mask());
+	if (ppoll(polls, n, wait < 0 ? NULL : &pause, interrupt_mask()) < 0)
+		polls[0].revents = 0;
 }
 
 static void process(struct ctl *ctl)
@@ -161,9 +166,11 @@ static void loop(struct ctl *ctl)
 		wait_for_events(ctl, polls);
 		while (interrupt_count() > ctl->interrupts)
 			interrupt_handle(ctl);
+		keyboard_process(polls[0].revents);
 		process(ctl);
 		check_deadline(ctl);
 	}
+	keyboard_end();
 	screen_clear();
 	free(polls);
 }
