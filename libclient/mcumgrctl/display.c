@@ -16,7 +16,7 @@
 
 static bool shows_progress(const struct ctl *ctl)
 {
-	return ctl->verb->flags & (VERB_JOB | VERB_FOLLOWS) && !ctl->json && !ctl->quiet;
+	return ctl->verb->flags & (VERB_JOB | VERB_FOLLOWS | VERB_TRANSFER) && !ctl->json && !ctl->quiet;
 }
 
 int display_wait_ms(const struct ctl *ctl)

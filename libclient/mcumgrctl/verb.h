@@ -17,6 +17,7 @@ enum verb_flags {
 	VERB_SLOW = 16,    /* may take a minute: says so on a terminal */
 	VERB_FOREVER = 32, /* ends by Ctrl-C only */
 	VERB_FOLLOWS = 64, /* follows a job of somebody else: Ctrl-C leaves it alone */
+	VERB_TRANSFER = 128, /* moves a file: replies are progress, Ctrl-C closes the connection, which cancels */
 };
 #define VERB_BOARD (VERB_DEVICE | VERB_TIMEOUT)
 

@@ -180,3 +180,23 @@ def test_serial_without_a_tty(run, short_dir):
 def test_serial_without_a_program(run, sim, short_dir):
     result = run("-s", str(sim), "os", "echo", "x", MCUMGRD="/none", socket_=short_dir / "none")
     assert result.code == 9 and "cannot run /none: No such file or directory" in result.err
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000])
+def test_files_go_and_come_back(real, run, tmp_path, size):
+    data = os.urandom(size)
+    (tmp_path / "there").write_bytes(data)
+    up = run("fs", "upload", str(tmp_path / "there"), f"/lfs1/f{size}")
+    assert (up.code, up.err) == (0, "") and up.out.splitlines()[-1].startswith(f"{size} bytes written to /lfs1/f{size}")
+    assert ("sha256 compared" in up.out) == (size > 0)
+    down = run("fs", "download", f"/lfs1/f{size}", str(tmp_path / "back"))
+    assert (down.code, down.err) == (0, "") and (tmp_path / "back").read_bytes() == data
+    assert run("fs", "status", f"/lfs1/f{size}").out == f"length: {size}\n"
+
+
+def test_an_empty_file_over_another_is_told(real, run, tmp_path):
+    (tmp_path / "full").write_text("full")
+    assert run("fs", "upload", str(tmp_path / "full"), "/lfs1/").code == 0
+    result = run("fs", "upload", "/dev/null", "/lfs1/full")
+    assert result.code == 1 and "left the file as it was, with 4 bytes" in result.err
+    assert run("fs", "download", "/lfs1/none", str(tmp_path / "x")).code == 6 and not (tmp_path / "x").exists()
