@@ -107,9 +107,15 @@ static void on_timer(uv_timer_t *timer)
 /* Whole lines at once, a half one when the board falls silent. A slow reader waits for drained(). */
 static void arm(struct follower *f)
 {
-	if (f->lines_due || call_is_slow(f->call))
+	size_t waiting = console_waiting(&f->reader);
+
+	if (call_is_slow(f->call))
 		return;
-	f->lines_due = console_has_line(&f->reader);
+	if (waiting >= CONSOLE_TELL_LINES)
+		deliver(f, false); /* before the ring has to drop what a quick reader would have read */
+	if (f->lines_due)
+		return;
+	f->lines_due = waiting > 0;
 	uv_timer_start(&f->timer, on_timer, f->lines_due ? LINES_MS : PARTIAL_MS, 0);
 }
 

@@ -46,6 +46,7 @@ struct console {
 	bool pending_cr;  /* a CR that is dropped when LF comes next */
 	char tail[TAIL_SIZE]; /* the last bytes that were printed, pieces or not */
 	struct readers readers;
+	size_t untold; /* lines since the readers heard of one */
 };
 
 int console_new(void (*mark)(void *user, enum console_mark mark), void *user, struct console **ret)
@@ -97,6 +98,7 @@ static void keep(struct console *c, size_t size, bool cut)
 	} else {
 		c->dropped++;
 	}
+	c->untold++;
 	c->size -= size;
 	memmove(c->line, c->line + size, c->size);
 }
@@ -151,6 +153,7 @@ static void tell_readers(struct console *c)
 {
 	struct console_reader *r, *next;
 
+	c->untold = 0;
 	for (r = LIST_FIRST(&c->readers); r; r = next) {
 		next = LIST_NEXT(r, link);
 		r->ready(r);
@@ -159,8 +162,11 @@ static void tell_readers(struct console *c)
 
 void console_feed(struct console *c, const uint8_t *data, size_t size, uint64_t time_us)
 {
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < size; i++) {
 		take_byte(c, (char)data[i], time_us);
+		if (c->untold >= CONSOLE_TELL_LINES)
+			tell_readers(c);
+	}
 	tell_readers(c);
 }
 
@@ -209,10 +215,14 @@ void console_unfollow(struct console_reader *reader)
 	reader->console = NULL;
 }
 
-bool console_has_line(const struct console_reader *reader)
+size_t console_waiting(const struct console_reader *reader)
 {
 	const struct console *c = reader->console;
-	return c && reader->next <= c->dropped + c->count;
+	uint64_t end = c ? c->dropped + c->count + 1 : 0;
+
+	if (!c || reader->next >= end)
+		return 0;
+	return end - reader->next < c->count ? (size_t)(end - reader->next) : c->count;
 }
 
 static void read_kept(struct console_reader *r, struct console_piece *ret)
@@ -263,7 +273,7 @@ bool console_read(struct console_reader *r, bool partial, struct console_piece *
 		r->next = first;
 		r->offset = 0;
 	}
-	if (console_has_line(r))
+	if (console_waiting(r))
 		read_kept(r, &piece);
 	else if (!partial || !read_partial(r, &piece)) {
 		r->next -= piece.dropped; /* told with the next piece */

@@ -38,9 +38,12 @@ int console_at(const struct console *c, size_t index, struct console_line *ret);
 uint64_t console_dropped(const struct console *c); /* lines that the ring no longer holds */
 void console_break(struct console *c); /* what comes next begins a line: the board was reset or plugged again */
 
+#define CONSOLE_TELL_LINES 64
+
 /* Somebody who reads along. Lives in its owner, who calls console_unfollow before it goes away. */
 struct console_reader {
-	void (*ready)(struct console_reader *reader); /* something was printed; from inside console_feed */
+	void (*ready)(struct console_reader *reader); /* something was printed: from inside console_feed, after
+							 CONSOLE_TELL_LINES lines at the latest */
 	void (*ended)(struct console_reader *reader); /* the console goes away; the reader is out of it already */
 	/* private */
 	struct console *console;
@@ -65,7 +68,7 @@ void console_unfollow(struct console_reader *reader); /* fine when it does not f
 /* The next piece. partial: also of a line that has not ended, up to the last whole character or control sequence.
  * false: there is none now. */
 bool console_read(struct console_reader *reader, bool partial, struct console_piece *ret);
-/* Whether a whole line waits for this reader. */
-bool console_has_line(const struct console_reader *reader);
+/* How many whole lines wait for this reader. */
+size_t console_waiting(const struct console_reader *reader);
 void console_free(struct console *c);
 DEFINE_FREEP(struct console, console_free)
