@@ -219,7 +219,7 @@ class QemuBoard(Board):
         self.kind = KINDS[kind]
         self.deaf_boot = "listens" in self.kind and not wedges
         self.monitor = None
-        self.resets = 0
+        self.resets = self.boots = 0
 
     @property
     def image(self):
@@ -230,12 +230,15 @@ class QemuBoard(Board):
         self.monitor("system_reset")
 
     def power_off(self):
-        """The board is dead from this instant on, in whatever it was doing."""
+        """The board is dead from this instant on, in whatever it was doing. What it had not
+        yet read is lost: the emulator drops it with the connection."""
         self.monitor("stop")
         self.relay.silence()
+        self.relay.disconnect()
 
     def power_on(self):
         self.monitor("system_reset")
+        self._connect()
         self.relay.restore()
         self.monitor("cont")
 
@@ -244,9 +247,14 @@ class QemuBoard(Board):
         self.power_on()
 
     def _on_reset(self):
+        """Told by the emulator, maybe later than the new boot speaks."""
         self.resets += 1
-        if self.deaf_boot:
+        if self.deaf_boot and self.boots <= self.resets:
             self.relay.to_board.deaf = True
+
+    def _on_boot(self):
+        self.boots += 1
+        self.relay.to_board.deaf = True
 
     def _on_listening(self):
         self.relay.to_board.deaf = False
@@ -260,19 +268,22 @@ class QemuBoard(Board):
     def _start(self):
         state = self.folder / "state"
         self._save_state(state)
-        uart, ours = socket.socketpair()
-        chardev = ["-chardev", f"socket,id=uart,fd={uart.fileno()},nodelay=on",
-                   "-serial", "chardev:uart"]
-        self._emulate(chardev + ["-incoming", f"exec:cat {state}"], uart)
-        uart.close()
+        self._emulate(["-chardev", "socket,id=uart,path=uart,server=on,wait=off",
+                       "-serial", "chardev:uart", "-incoming", f"exec:cat {state}"])
         self.relay.pace(baud=self.kind.get("baud"))
         if self.deaf_boot:
             self.relay.to_board.deaf = True
+            self.relay.to_host.watch(b"*** Booting MCUboot", self._on_boot)
             self.relay.to_host.watch(self.kind["listens"], self._on_listening)
-        self.relay.connect(ours.detach())
+        self._connect()
         self._await_status({"inmigrate"}, {"paused", "prelaunch", "postmigrate"})
         self.resets = 0
         self.monitor("cont")
+
+    def _connect(self):
+        uart = socket.socket(socket.AF_UNIX)
+        uart.connect(str(self.folder / "uart"))
+        self.relay.connect(uart.detach())
 
     def _save_state(self, state):
         loaders = []
@@ -288,18 +299,17 @@ class QemuBoard(Board):
             time.sleep(0.005)
         self.kill()
 
-    def _emulate(self, arguments, *pass_on):
+    def _emulate(self, arguments):
         theirs, ours = socket.socketpair()
         command = [self.EMULATOR, *self.kind["machine"], "-S", "-display", "none",
                    "-nodefaults", "-chardev", f"socket,id=monitor,fd={theirs.fileno()}",
                    "-mon", "chardev=monitor,mode=control", *arguments,
                    *["-serial", "null"] * (self.kind["serials"] - 1)]
-        descriptors = [theirs.fileno(), *(item.fileno() for item in pass_on)]
         try:
             with open(self.folder / "log", "wb") as log:
                 self.process = subprocess.Popen(
                     command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                    stderr=subprocess.STDOUT, pass_fds=descriptors,
+                    stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()],
                     preexec_fn=die_with_parent)
         except FileNotFoundError as error:
             raise firmware.Unavailable(
