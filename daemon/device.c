@@ -129,7 +129,8 @@ void device_found(struct device *d, enum device_state state)
 		p->swap_bytes = 0;
 	}
 	session_release(d->session);
-	device_set_state(d, state, found_reason(d, state));
+	const char *reason = found_reason(d, state);
+	device_set_state(d, state, reason ? "%s" : NULL, reason);
 	if (p->back)
 		p->back(p->back_user);
 }

@@ -91,7 +91,7 @@ static int write_small(int directory, const char *name, const char *data, size_t
 static int check_version(struct state *s, const char *dir, char **ret_text)
 {
 	char text[32];
-	size_t size;
+	size_t size = 0;
 	unsigned int version = 0;
 
 	int r = read_small(s->directory, "version", text, sizeof(text), &size);

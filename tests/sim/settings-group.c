@@ -29,9 +29,8 @@ static int name_take(const struct payload_value *v, char out[NAME_MAX_LEN + 1], 
 	if (v->len)
 		memcpy(out, v->data, v->len);
 	out[v->len] = '\0';
-	if (strncmp(out, "sim/", 4) && strncmp(out, "ro/", 3))
-		return SETTINGS_ROOT_KEY_NOT_FOUND;
-	return 0;
+	const bool known = v->len >= 3 && (!strncmp(out, "sim/", 4) || !strncmp(out, "ro/", 3));
+	return known ? 0 : SETTINGS_ROOT_KEY_NOT_FOUND;
 }
 
 static bool is_read_only(const char *name)
