@@ -129,7 +129,7 @@ def test_the_command_line_is_a_terminal_on_the_board(shell):
 def test_the_command_line_shows_it_without_control_sequences(shell):
     console = Console(shell, "b")
     with shell.api() as api:
-        api.call("ConsoleWrite", device="b", data=encode(b"\r"))
-    console.expect("uart:~$")
+        api.call("ConsoleWrite", device="b", data=encode(b"kernel uptime\r"))
+    console.expect("Uptime: ")
     result = shell.cli("console", "b", as_json=False)
-    assert result.code == 0 and "uart:~$" in result.out and "\x1b" not in result.out
+    assert result.code == 0 and "\nUptime: " in result.out and "\x1b" not in result.out
