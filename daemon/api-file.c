@@ -194,6 +194,11 @@ static void file_write(struct api *api, struct call *call)
 		no_memory(call);
 		return;
 	}
+	if (size > LIMIT_FILE_BYTES) {
+		free(bytes);
+		api_fail_limit(call, "fileBytes", LIMIT_FILE_BYTES, NULL, "the file is larger than the daemon sends");
+		return;
+	}
 	e = file_write_start(d, &options, bytes, size, &job, &text);
 	if (e < 0) {
 		api_fail_job_start(call, d, e, text);

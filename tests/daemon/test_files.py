@@ -73,9 +73,10 @@ def test_what_cannot_be_is_said(board, method, parameters, error, says):
     assert says in failed.parameters['message'] + str(failed.parameters.get('name'))
 
 
-def test_a_file_over_the_limit_is_refused_before_a_byte_is_sent(board):
+@pytest.mark.parametrize('beyond', [1, 2, 3, 1000])
+def test_a_file_over_the_limit_is_refused_before_a_byte_is_sent(board, beyond):
     failed = board.client().fails('FileWrite', device='a', path='/lfs1/x',
-                                  data=base64.b64encode(bytes((4 << 20) + 3)).decode())
+                                  data=base64.b64encode(bytes((4 << 20) + beyond)).decode())
     assert (failed.name, failed.parameters['limit'], failed.parameters['maximum']) == ('LimitExceeded', 'fileBytes', 4 << 20)
 
 

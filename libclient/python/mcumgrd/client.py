@@ -88,15 +88,34 @@ class MCUmgrClient:
     @staticmethod
     def usb_serial(identifier: str, baud_rate: int = 115200, timeout_ms: int = 500) -> "MCUmgrClient":
         """A board by a VID:PID[:interface] regex: case-insensitive, anchored at the start, interface in decimal."""
+        return MCUmgrClient._open_usb(identifier, baud_rate, timeout_ms, "console")
+
+    @staticmethod
+    def raw_usb_serial(identifier: str, baud_rate: int = 115200, timeout_ms: int = 500) -> "MCUmgrClient":
+        """As usb_serial(), for boards with raw UART framing."""
+        return MCUmgrClient._open_usb(identifier, baud_rate, timeout_ms, "raw")
+
+    @staticmethod
+    def _open_usb(identifier: str, baud_rate: int, timeout_ms: int, framing: str) -> "MCUmgrClient":
         if not identifier:
             raise NoSuchDevice("an empty identifier was given: what is wanted is VID:PID[:interface], e.g. 2fe3:0100")
+        if re.search(r"[\r\n]", identifier):
+            raise ValueError("the identifier contains a line break")
         holder = MCUmgrClient._of_system(identifier)
         if holder is not None:
             return MCUmgrClient(holder, identifier, None, timeout_ms)
-        if re.search(r"[\r\n]", identifier):
-            raise ValueError("the identifier contains a line break")
-        config = f"[device usb]\nmatch = {identifier}\nbaud = {baud_rate}\ntimeout_ms = {timeout_ms}\n"
-        return MCUmgrClient._start([], config, identifier, timeout_ms)
+        config = (f"[device usb]\nmatch = {identifier}\nbaud = {baud_rate}\ntimeout_ms = {timeout_ms}\n"
+                  f"framing = {framing}\n")
+        client = MCUmgrClient._start([], config, identifier, timeout_ms)
+        try:
+            client._connection.call(_API + "Get", device=identifier)
+        except MCUmgrError as error:
+            client.close()
+            if isinstance(error, NoSuchDevice):
+                raise NoSuchDevice(f"no USB serial port matches {identifier!r}", error.code, {
+                    "hint": "VID:PID[:interface] is a regular expression such as 2fe3:.*:0; lsusb lists what is plugged in"}) from error
+            raise
+        return client
 
     @staticmethod
     def _open(path: str, baud_rate: int, timeout_ms: int, framing: str) -> "MCUmgrClient":
@@ -167,6 +186,25 @@ class MCUmgrClient:
         parameters.setdefault("timeoutMs", self._timeout_ms)
         return self._connection.stream(_API + method, **parameters)
 
+    def _follow(self, take: Callable[[Dict[str, Any]], None], method: str, **parameters: Any) -> None:
+        """Hands every reply of a job to take(); when that raises, the job is cancelled, and waited for."""
+        replies = self._stream(method, **parameters)
+        for reply in replies:
+            try:
+                take(reply)
+            except Exception:
+                self._cancel(reply.get("job"), replies)
+                raise
+
+    def _cancel(self, job: Optional[str], replies: Iterator[Dict[str, Any]]) -> None:
+        try:
+            with Connection(self._connection.path) as another:
+                another.call(_API + "JobCancel", job=job)
+            for _ in replies:
+                pass
+        except MCUmgrError:  # how it ended is less than why
+            pass
+
     def _put(self, data: bytes) -> str:
         reply = self._connection.call(_API + "ImagePut", data=base64.b64encode(bytes(data)).decode("ascii"))
         return str(reply["hash"])
@@ -209,16 +247,20 @@ class MCUmgrClient:
         that is active and confirmed already raises AlreadyInstalled; one that did not boot raises NotBooted."""
         if bootloader_type not in (None, "MCUboot"):
             raise ValueError(f"bootloader_type is {bootloader_type!r}: only 'MCUboot' is known")
-        outcome = None
-        for reply in self._stream("Update", file=self._put(firmware), checksum=_hex(checksum), skipReboot=skip_reboot,
-                                  forceConfirm=force_confirm, upgradeOnly=upgrade_only, confirm=confirm, imageNumber=image,
-                                  bootTimeoutMs=boot_timeout_ms):
-            outcome = reply.get("outcome", outcome)
+        outcome: List[str] = []
+
+        def take(reply: Dict[str, Any]) -> None:
+            if reply.get("outcome"):
+                outcome.append(reply["outcome"])
             if progress and reply["step"] != "done":
-                text = reply.get("message") or _STEP_TEXT.get(reply["step"], reply["step"])
+                text = str(reply.get("message") or _STEP_TEXT.get(reply["step"], reply["step"]))
                 total = reply.get("totalBytes")
                 progress(text, (reply.get("doneBytes") or 0, total) if total else None)
-        if outcome == "unchanged":
+
+        self._follow(take, "Update", file=self._put(firmware), checksum=_hex(checksum), skipReboot=skip_reboot,
+                     forceConfirm=force_confirm, upgradeOnly=upgrade_only, confirm=confirm, imageNumber=image,
+                     bootTimeoutMs=boot_timeout_ms)
+        if outcome == ["unchanged"]:
             raise AlreadyInstalled("this image is active and confirmed already")
 
     # -- OS group -------------------------------------------------------------------------------------------------
@@ -298,10 +340,12 @@ class MCUmgrClient:
     def image_upload(self, data: bytes, image: Optional[int] = None, checksum: _Checksum = None, upgrade_only: bool = False,
                      progress: _Progress = None) -> None:
         """Uploads an image file, without activating it. progress(done, total); an exception in it aborts."""
-        for reply in self._stream("ImageUpload", file=self._put(data), imageNumber=image, checksum=_hex(checksum),
-                                  upgradeOnly=upgrade_only):
+        def take(reply: Dict[str, Any]) -> None:
             if progress and reply.get("totalBytes"):
                 progress(reply.get("doneBytes") or 0, reply["totalBytes"])
+
+        self._follow(take, "ImageUpload", file=self._put(data), imageNumber=image, checksum=_hex(checksum),
+                     upgradeOnly=upgrade_only)
 
     def image_erase(self, slot: Optional[int] = None) -> None:
         """Erases a slot; slot 1 (the one that does not run) if omitted."""
@@ -359,17 +403,22 @@ class MCUmgrClient:
     def fs_file_download(self, name: str, progress: _Progress = None) -> bytes:
         """The content of a file. progress(done, total); an exception in it aborts."""
         data = bytearray()
-        for reply in self._stream("FileRead", path=name):
-            data += base64.b64decode(reply["data"])
+
+        def take(reply: Dict[str, Any]) -> None:
+            data.extend(base64.b64decode(reply["data"]))
             if progress:
                 progress(len(data), reply["size"])
+
+        self._follow(take, "FileRead", path=name)
         return bytes(data)
 
     def fs_file_upload(self, name: str, data: bytes, progress: _Progress = None) -> None:
         """Writes a file. progress(done, total); an exception in it aborts."""
-        for reply in self._stream("FileWrite", path=name, data=base64.b64encode(bytes(data)).decode("ascii")):
+        def take(reply: Dict[str, Any]) -> None:
             if progress:
                 progress(reply["doneBytes"], reply["totalBytes"])
+
+        self._follow(take, "FileWrite", path=name, data=base64.b64encode(bytes(data)).decode("ascii"))
 
     def fs_file_status(self, name: str) -> FileStatus:
         """The length of a file."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,9 @@ def find_daemon() -> str:
     named = os.environ.get("MCUMGRD")
     if named:
         return named
-    beside = [os.path.join(sys.prefix, "bin", "mcumgrd"), os.path.join(sys.prefix, "sbin", "mcumgrd")]
+    # PREFIX/lib/python3.x/site-packages/mcumgrd/private.py, and PREFIX/sbin/mcumgrd
+    prefixes = [*list(pathlib.Path(__file__).resolve().parents)[2:6], pathlib.Path(sys.prefix)]
+    beside = [str(prefix / folder / "mcumgrd") for prefix in prefixes for folder in ("sbin", "bin")]
     for candidate in beside + [shutil.which("mcumgrd"), "/usr/sbin/mcumgrd", "/usr/local/sbin/mcumgrd", "/usr/local/bin/mcumgrd"]:
         if candidate and os.access(candidate, os.X_OK):
             return candidate
@@ -54,8 +57,12 @@ class PrivateDaemon:
             environment = dict(os.environ, NOTIFY_SOCKET=os.path.join(self._folder.name, "n"))
             environment.pop("LISTEN_FDS", None)
             self._errors = tempfile.TemporaryFile()
-            self._process = subprocess.Popen(command + arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                             stderr=self._errors, env=environment)
+            try:
+                self._process = subprocess.Popen(command + arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                                 stderr=self._errors, env=environment)
+            except OSError as error:
+                raise DaemonUnreachable(f"cannot run {program}: {error.strerror}", None, {
+                    "hint": "name the program in the environment variable MCUMGRD"}) from error
             self._wait_ready(notify, program)
         except BaseException:
             self.close()

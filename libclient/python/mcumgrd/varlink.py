@@ -26,13 +26,18 @@ def default_socket() -> str:
 
 
 class Connection:
-    """One connection. call() answers once, stream() many times; closing cancels what runs."""
+    """One connection. call() answers once, stream() many times; closing cancels what runs. A connection that broke, or whose
+    stream was left early, is made anew by the next call; one that was closed is not."""
 
     def __init__(self, path: Optional[str] = None) -> None:
         self.path = path or default_socket()
         self._lock = threading.RLock()
         self._buffer = bytearray()
-        self._broken = False
+        self._broken = self._closed = False
+        self._connect()
+
+    def _connect(self) -> None:
+        self._buffer.clear()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
         try:
             self._socket.connect(self.path)
@@ -47,6 +52,10 @@ class Connection:
 
     def close(self) -> None:
         """Closes the connection; a call that runs is cancelled at its next safe point."""
+        self._closed = True
+        self._drop()
+
+    def _drop(self) -> None:
         self._broken = True
         self._socket.close()
 
@@ -57,8 +66,11 @@ class Connection:
         self.close()
 
     def _send(self, method: str, parameters: Dict[str, Any], more: bool) -> None:
-        if self._broken:
+        if self._closed:
             raise DaemonUnreachable("the connection to the daemon is closed")
+        if self._broken:
+            self._connect()
+            self._broken = False
         call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}}
         if more:
             call["more"] = True
@@ -103,7 +115,7 @@ class Connection:
                     yield reply.get("parameters") or {}
             finally:
                 if not done:
-                    self.close()
+                    self._drop()
 
     def call(self, method: str, **parameters: Any) -> Dict[str, Any]:
         """One call, one answer: its parameters."""
@@ -112,9 +124,9 @@ class Connection:
             try:
                 reply = self._receive()
             except BaseException:
-                self.close()  # the answer would be taken for the next call's
+                self._drop()  # the answer would be taken for the next call's
                 raise
         if "error" in reply:
             raise from_reply(reply["error"], reply.get("parameters") or {})
-        parameters = reply.get("parameters") or {}
-        return parameters
+        answer: Dict[str, Any] = reply.get("parameters") or {}
+        return answer

@@ -13,6 +13,7 @@ REQUIRED = inspect.Parameter.empty
 METHODS = {
     "serial": [("serial", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
     "usb_serial": [("identifier", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
+    "raw_usb_serial": [("identifier", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
     "raw_serial": [("serial", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
     "set_frame_size": [("smp_frame_size", REQUIRED)],
     "use_auto_frame_size": [],

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""Ports with and without a daemon: a private one lives as long as its client; a running one is gone through."""
+import os
+import pathlib
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import mcumgrd
+from mcumgrd import MCUmgrClient
+
+PACKAGE = str(pathlib.Path(__file__).resolve().parents[1])
+
+# The examples of mcumgr_toolkit's documentation, as they are but for the import and the path.
+EXAMPLE = '''\
+from mcumgrd import MCUmgrClient
+
+with MCUmgrClient.serial("/dev/ttyACM0") as client:
+    client.use_auto_frame_size()
+
+    print(client.os_echo("Hello world!"))
+    # Hello world!
+'''
+RAW_EXAMPLE = '''\
+client.raw_command(True, 0, 0, {"d": "Hello!"})
+# Returns: {'r': 'Hello!'}
+'''
+
+
+def gone(pid, seconds=20):
+    """Waits until a process has ended."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_the_examples(sim, tmp_path, capsys):
+    path = sim("a").path("a")
+    (tmp_path / "example.py").write_text(EXAMPLE.replace("/dev/ttyACM0", path))
+    runpy.run_path(str(tmp_path / "example.py"))
+    assert capsys.readouterr().out == "Hello world!\n"
+    with MCUmgrClient.serial(path) as client:
+        assert eval(RAW_EXAMPLE.splitlines()[0], {"client": client}) == {"r": "Hello!"}
+
+
+def test_a_private_daemon_ends_with_its_client(sim):
+    path = sim("a").path("a")
+    client = MCUmgrClient.serial(path)
+    pid, folder = client._private._process.pid, client._private._folder.name
+    assert client.os_echo("x") == "x" and os.path.isdir(folder)
+    client.close()
+    assert gone(pid) and not os.path.exists(folder)
+    with pytest.raises(mcumgrd.DaemonUnreachable, match="closed"):
+        client.os_echo("x")
+    with MCUmgrClient.serial(path) as again:
+        assert again.os_echo("free again") == "free again"
+
+
+def test_a_private_daemon_ends_with_a_killed_client(sim):
+    path = sim("a").path("a")
+    script = (f"import sys; sys.path.insert(0, {PACKAGE!r})\nfrom mcumgrd import MCUmgrClient\n"
+              f"c = MCUmgrClient.serial({path!r})\nprint(c._private._process.pid, c.os_echo('x'), flush=True)\ninput()")
+    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid, text = child.stdout.readline().split()
+    assert text == "x"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert gone(int(pid))
+    child.stdin.close()
+    child.stdout.close()
+
+
+def test_a_port_of_the_running_daemon_goes_through_it(rack):
+    r = rack("a")
+    with MCUmgrClient.serial(r.sim.path("a")) as client:
+        assert client._private is None and client.os_echo("x") == "x"
+
+
+def test_another_port_gets_its_own_daemon(rack, sim):
+    rack("a")
+    with MCUmgrClient.serial(sim("b").path("b")) as client:
+        assert client._private is not None and client.os_echo("x") == "x"
+
+
+@pytest.mark.parametrize("open_,error,says", [
+    (lambda: MCUmgrClient.serial("/dev/none"), mcumgrd.MCUmgrError, "/dev/none"),
+    (lambda: MCUmgrClient.serial("/dev/null"), mcumgrd.MCUmgrError, "not a serial port|terminal"),
+    (lambda: MCUmgrClient.usb_serial("dead:beef"), mcumgrd.MCUmgrError, "dead:beef"),
+    (lambda: MCUmgrClient.usb_serial(""), mcumgrd.NoSuchDevice, "VID:PID"),
+    (lambda: MCUmgrClient.usb_serial("("), mcumgrd.MCUmgrError, r"\("),
+    (lambda: MCUmgrClient.serial("/dev/a,b"), ValueError, "comma"),
+    (lambda: MCUmgrClient.device("x", "/none"), mcumgrd.DaemonUnreachable, "no daemon listens on /none")])
+def test_ports_that_are_none(open_, error, says):
+    with pytest.raises(error, match=says):
+        with open_() as client:
+            client.os_echo("x")
+
+
+def test_without_the_program(monkeypatch):
+    monkeypatch.setenv("MCUMGRD", "/none/mcumgrd")
+    with pytest.raises(mcumgrd.DaemonUnreachable, match="/none/mcumgrd"):
+        MCUmgrClient.serial("/dev/null")
+
+
+def test_boards_answer_in_threads_at_once(rack):
+    """Four boards that take 300 ms for an answer each: together they take as long as one."""
+    names = ["a", "b", "c", "d"]
+    rack(*names, keys="latency_ms=150")
+    clients = [MCUmgrClient.device(name, timeout_ms=5000) for name in names]
+    began, answers = time.monotonic(), {}
+
+    def talk(name, client):
+        answers[name] = [client.os_echo(f"{name}{n}") for n in range(3)]
+
+    threads = [threading.Thread(target=talk, args=pair) for pair in zip(names, clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    took = time.monotonic() - began
+    assert answers == {name: [f"{name}{n}" for n in range(3)] for name in names}
+    assert 0.9 <= took < 2.4, "one after the other would be 3.6 s"
+    for client in clients:
+        client.close()
+
+
+def test_one_client_in_many_threads(client):
+    answers = []
+    threads = [threading.Thread(target=lambda n=n: answers.append((n, client.os_echo(str(n))))) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(answers) == [(n, str(n)) for n in range(8)]
+
+
+def test_a_daemon_that_was_restarted_is_found_again(rack):
+    r = rack("a")
+    with MCUmgrClient.device("a") as client:
+        assert client.os_echo("x") == "x"
+        r.stop()
+        with pytest.raises(mcumgrd.DaemonUnreachable):
+            client.os_echo("x")
+        r.start()
+        r.ready()
+        assert client.os_echo("x") == "x"
