@@ -100,21 +100,25 @@ void device_boot_mark(struct device *d, enum console_mark mark)
 		device_quiet(d, boot_ms(d));
 }
 
-/* A board that was silent prints something: it may be up, or on its way. */
+/* A board that was silent prints something: it may be up, or on its way. A console that never stops must not have it probed
+ * for ever, so each time that it was no sign of an answer the next one counts later. */
 void device_text(struct device *d)
 {
 	struct device_private *p = d->private;
-	uint64_t now = uv_now(p->loop);
 
-	if (d->state != DEVICE_UNRESPONSIVE || !device_sends(d))
+	if (d->state != DEVICE_UNRESPONSIVE || p->probe.pending || !device_sends(d))
 		return;
-	if (now < p->probed_ms + most(p->text_pause_ms, PROBE_PAUSE_FIRST_MS))
+	uint64_t since = uv_now(p->loop) - p->probed_ms, quiet = device_quiet_ms(d);
+	uint64_t wait = since < p->text_pause_ms ? p->text_pause_ms - since : 0;
+	if (wait < quiet)
+		wait = quiet;
+	if (p->text_heard || uv_timer_get_due_in(&p->timer) <= wait)
 		return;
-	/* A console that never stops must not have it probed for ever. */
+	p->text_heard = true;
 	p->text_pause_ms = p->text_pause_ms ? p->text_pause_ms * 2 : PROBE_PAUSE_FIRST_MS;
 	if (p->text_pause_ms > PROBE_PAUSE_MAX_MS)
 		p->text_pause_ms = PROBE_PAUSE_MAX_MS;
-	device_quiet(d, device_quiet_ms(d));
+	device_arm(d, (unsigned int)wait);
 }
 
 /* --- resets ----------------------------------------------------------------------------------------------------------- */
@@ -207,6 +211,7 @@ static void found_silent(struct device *d)
 void device_probed(struct device *d, bool alive, bool recovery)
 {
 	d->private->probed_ms = uv_now(d->private->loop);
+	d->private->text_heard = false;
 	if (!alive)
 		found_silent(d);
 	else if (recovery)

@@ -66,7 +66,7 @@ static void opened(void *user)
 	struct device_private *p = d->private;
 
 	p->open_pause_ms = p->probe_pause_ms = 0;
-	p->recovery_reset = p->asked_version_1 = false;
+	p->recovery_reset = false;
 	d->boots++;
 	log_info(d->id, "port", "%s is open", d->tty);
 	device_stop_watching(d);

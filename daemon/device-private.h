@@ -76,7 +76,7 @@ struct device_private {
 	struct request reset; /* out of recovery */
 	bool resetting;
 	bool recovery_reset; /* done since the application was last seen */
-	bool asked_version_1;
+	bool text_heard; /* since the last probe: another one is due for it */
 	bool expecting;	 /* a reset of ours is under way */
 	uint64_t swap_bytes;
 	struct device_learnt learnt;

@@ -131,11 +131,14 @@ static bool wanted(const struct device *d, enum probe_step step)
 {
 	const struct probe *probe = &d->private->probe;
 
+	/* Nobody there: not worth five more requests. */
+	if (!probe->alive)
+		return step == PROBE_IMAGES || step == PROBE_VERSION_1;
 	switch (step) {
 	case PROBE_VERSION_1:
-		return !probe->alive && !d->private->asked_version_1;
+		return false;
 	case PROBE_PARAMETERS_AGAIN:
-		return probe->alive && !d->info.has_parameters && !probe->no_parameters;
+		return !d->info.has_parameters && !probe->no_parameters;
 	case PROBE_MODE:
 		return strcmp(d->info.bootloader, "MCUboot") == 0;
 	case PROBE_CONSOLE_ECHO:
@@ -167,9 +170,6 @@ static void go_on(struct device *d)
 	/* It speaks version 1 alone: what was asked before, it could not understand. */
 	if (probe->alive && probe->step == PROBE_VERSION_1)
 		step = PROBE_IMAGES;
-	/* Nobody there: not worth five more requests. */
-	if (!probe->alive && probe->step >= PROBE_VERSION_1)
-		step = PROBE_END;
 	if (probe->alive && probe->silent >= SILENT_MAX) {
 		probe->alive = false;
 		step = PROBE_END;
@@ -262,10 +262,8 @@ static int begin(struct device *d, enum probe_step step)
 	struct writer w = {0};
 
 	probe->step = step;
-	if (step == PROBE_VERSION_1) {
-		d->private->asked_version_1 = true;
+	if (step == PROBE_VERSION_1)
 		session_set_version(d->session, SMP_V1);
-	}
 	request_release(&probe->request);
 	probe->request = (struct request){
 		.class = REQUEST_READ,

@@ -12,7 +12,7 @@
 #include "daemon/log.h"
 #include "daemon/registry-private.h"
 
-#define WATCHDOG_MS 5000
+#define WATCHDOG_MS 2000
 #define WINDOW_MAX 4 /* found by itself; a configured window may be larger */
 #define BUFFER_APPLICATION 384 /* Zephyr's and MCUboot's defaults for boards that do not tell (SMP §6.1) */
 #define BUFFER_RECOVERY 512

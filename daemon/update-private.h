@@ -3,7 +3,9 @@
 
 /* Inside the update: its state, and what its files share. Free of the loop; below it only the device layer.
  *
- *     update-steps    check, inspect, erase, upload, mark, reset: everything before there is no way back
+ *     update-steps    the table of steps; mark and reset, the last before there is no way back
+ *     update-inspect  check and inspect: what the board says of itself, and what follows from that
+ *     update-upload   erase and upload
  *     update-verify   reattach, verify, confirm, final: what the board says after it
  *     update-words    failures and the sentences that say in which state the board is
  *     update-record   what the state directory keeps, so that a new daemon goes on
@@ -128,6 +130,20 @@ const char *update_phase_name(enum update_phase phase);
 
 int update_options_restore(const struct record *r, struct update_options *ret);
 int update_restore(struct update *u, const struct record *r); /* all else */
+
+/* update-inspect.c */
+int check_begin(struct job *job);
+int check_end(struct job *job, int result);
+int inspect_begin(struct job *job);
+int inspect_end(struct job *job, int result);
+int update_inspect_again(struct update *u); /* the board is not as it was thought to be; 0: not for ever */
+
+/* update-upload.c */
+int erase_begin(struct job *job);
+int erase_end(struct job *job, int result);
+int upload_begin(struct job *job);
+int upload_end(struct job *job, int result);
+bool update_is_image_error(const struct smp_status *status, uint64_t rc);
 
 /* update-verify.c */
 void update_await(struct update *u); /* job_complete when the board answers */

@@ -64,17 +64,17 @@ def test_a_longer_window_is_met_once(rack):
     r = rack(keys='wait_dfu_ms=1500', quiet_ms=300)
     r.ready()
     before = r.sim.state()['resets_smp']
-    for _ in range(3):
+    for _ in range(2):
         reset(r)
     state = r.sim.state()
     assert state['phase'] == 'app'
-    assert state['resets_smp'] == before + 3 + 1, state
+    assert state['resets_smp'] == before + 2 + 1, state
     # ... and the next daemon knows it, too.
     assert r.stop() == 0
     r.start()
     r.ready()
     reset(r)
-    assert r.sim.state()['resets_smp'] == before + 5
+    assert r.sim.state()['resets_smp'] == before + 4
 
 
 def test_recovery_that_nobody_asked_for_is_left(rack):
@@ -118,6 +118,15 @@ def test_silent_boards(rack):
     r.sim.command('a set dead=off')
     r.sim.command('a console "I am here\\n"')
     r.ready('a')
+
+
+def test_a_silent_board_that_speaks_version_1_alone(rack):
+    r = rack(keys='dead=on,v1=silent')
+    r.client().wait_device('a', lambda d: d['state'] == 'unresponsive')
+    r.sim.command('a set dead=off')
+    r.sim.command('a console "I am here\\n"')
+    r.ready()
+    assert r.client().call('List')['devices'][0]['smpVersion'] == 1
 
 
 def test_a_board_that_dies_is_noticed(rack):
