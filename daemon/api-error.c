@@ -144,8 +144,9 @@ static void fail_remote(struct call *call, const struct api_request *r, const st
 	if (smp_status_unsupported(s)) {
 		api_put_int(o, "group", r->group);
 		api_put_int(o, "command", r->command);
-		api_fail(call, "NotSupported", o, hint, "%s does not have command %u of group %u", r->device, r->command,
-				r->group);
+		const char *group = smp_group_name(r->group);
+		api_fail(call, "NotSupported", o, hint, "%s does not have command %u of group %u%s%s%s", r->device, r->command,
+				r->group, group ? " (" : "", group ? group : "", group ? ")" : "");
 		return;
 	}
 	if (s->group >= 0)

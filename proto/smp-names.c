@@ -231,7 +231,8 @@ static const struct hint {
 	{SMP_ENOTSUP, SMP_OS, 7, "the firmware needs CONFIG_MCUMGR_GRP_OS_INFO"},
 	{SMP_ENOTSUP, SMP_OS, 8, "the firmware needs CONFIG_MCUMGR_GRP_OS_BOOTLOADER_INFO; recovery does not have it"},
 	{SMP_ENOTSUP, SMP_IMAGE, 0,
-		"direct-XIP and RAM load bootloaders and recovery have no test or confirm: reset the board instead"},
+		"the firmware needs CONFIG_MCUMGR_GRP_IMG; test and confirm also a bootloader that swaps (not RAM load, not "
+		"direct-XIP without revert, not recovery: there a reset boots the image)"},
 	{SMP_ENOTSUP, SMP_IMAGE, 5, "recovery has no erase: an upload erases the slot"},
 	{SMP_EBADSTATE, SMP_IMAGE, ANY_ID,
 		"an image may be pending or under test: confirm it, or reset the board first"},

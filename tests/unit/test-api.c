@@ -349,7 +349,7 @@ static const struct {
 	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = UINT64_MAX } }, "DeviceError",
 		"\"rc\":\"18446744073709551615\",\"message\":\"a answered with error 18446744073709551615\"" },
 	{ { .error = -EREMOTEIO, .status = { .failed = true, .group = -1, .rc = 8 } }, "NotSupported",
-		"{\"device\":\"a\",\"group\":0,\"command\":0,\"message\":\"a does not have command 0 of group 0\",\"hint\":" },
+		"{\"device\":\"a\",\"group\":0,\"command\":0,\"message\":\"a does not have command 0 of group 0 (OS)\",\"hint\":" },
 	{ { .error = -ETIMEDOUT, .text = "3 attempts in 1.5 s" }, "TimedOut",
 		"{\"device\":\"a\",\"message\":\"a did not answer: 3 attempts in 1.5 s\",\"hint\":" },
 	{ { .error = -EAGAIN }, "TimedOut", "\"message\":\"the request waited behind a job of a until its deadline\",\"hint\":" },

@@ -204,7 +204,7 @@ static const struct {
 	unsigned int request_group, request_id;
 	const char *part; /* of the hint, or NULL: none */
 } hint_rows[] = {
-		{-1, SMP_ENOTSUP, SMP_IMAGE, 0, "reset the board"},
+		{-1, SMP_ENOTSUP, SMP_IMAGE, 0, "CONFIG_MCUMGR_GRP_IMG"},
 		{-1, SMP_ENOTSUP, SMP_IMAGE, 6, "CONFIG_MCUMGR_GRP_IMG"},
 		{-1, SMP_ENOTSUP, SMP_OS, 4, "CONFIG_MCUMGR_GRP_OS_DATETIME"},
 		{-1, SMP_ENOTSUP, SMP_OS, 3, "CONFIG_MCUMGR_GRP_OS"},
