@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/console-text.h"
 #include "daemon/console.h"
 #include "daemon/limits.h"
 
@@ -175,6 +176,201 @@ START_TEST(mark_across_pieces)
 }
 END_TEST
 
+/* --- readers ---------------------------------------------------------------------------------------------------------- */
+
+struct follower {
+	struct console_reader reader;
+	unsigned int told, ended;
+	char text[256]; /* pieces, "|" behind what is whole, "<N>" before what follows N lost lines */
+};
+
+static void on_ready(struct console_reader *r)
+{
+	container_of(r, struct follower, reader)->told++;
+}
+
+static void on_ended(struct console_reader *r)
+{
+	container_of(r, struct follower, reader)->ended++;
+}
+
+static void follow(struct follower *f, size_t backlog)
+{
+	*f = (struct follower){ .reader = { .ready = on_ready, .ended = on_ended } };
+	console_follow(console, &f->reader, backlog);
+}
+
+/* What is there for it now. */
+static const char *read_all(struct follower *f, bool partial)
+{
+	struct console_piece p;
+	size_t n = 0;
+	f->text[0] = '\0';
+	while (console_read(&f->reader, partial, &p)) {
+		if (p.dropped)
+			n += (size_t)snprintf(f->text + n, sizeof(f->text) - n, "<%u>", (unsigned int)p.dropped);
+		n += (size_t)snprintf(f->text + n, sizeof(f->text) - n, "%.*s%s", (int)p.size, p.text, p.more ? "" : "|");
+		ck_assert_uint_lt(n, sizeof(f->text));
+	}
+	return f->text;
+}
+
+START_TEST(readers_at_their_own_pace)
+{
+	struct follower all, last, none;
+	start();
+	feed("one\ntwo\nthr", 1);
+	follow(&all, SIZE_MAX);
+	follow(&last, 1);
+	follow(&none, 0);
+	ck_assert_str_eq(read_all(&all, false), "one|two|");
+	ck_assert_str_eq(read_all(&all, true), "thr");
+	ck_assert_str_eq(read_all(&all, true), "");
+	ck_assert_str_eq(read_all(&last, false), "two|");
+	feed("ee\nfo", 2);
+	ck_assert_uint_eq(all.told, 1);
+	ck_assert_str_eq(read_all(&all, false), "ee|");
+	ck_assert_str_eq(read_all(&last, true), "three|fo");
+	feed("ur\r\n", 3);
+	ck_assert_str_eq(read_all(&last, false), "ur|");
+	ck_assert_str_eq(read_all(&none, true), "three|four|");
+	console_unfollow(&none.reader);
+	console_unfollow(&none.reader);
+	feed("five\n", 4);
+	ck_assert_uint_eq(none.told, 2);
+	ck_assert_str_eq(read_all(&none, true), "");
+	finish();
+	ck_assert_uint_eq(all.ended + last.ended, 2);
+	ck_assert_uint_eq(none.ended, 0);
+	console_unfollow(&all.reader);
+}
+END_TEST
+
+/* A line that ends just where its reader stopped still ends; a CR waits for what comes next; a break ends a line. */
+START_TEST(ends_of_lines)
+{
+	struct follower f;
+	start();
+	follow(&f, SIZE_MAX);
+	feed("a", 1);
+	ck_assert_str_eq(read_all(&f, true), "a");
+	feed("\n", 1);
+	ck_assert_str_eq(read_all(&f, true), "|");
+	feed("b\r", 1);
+	ck_assert_str_eq(read_all(&f, true), "b");
+	feed("c", 1);
+	ck_assert_str_eq(read_all(&f, true), "\rc");
+	console_break(console);
+	console_break(console);
+	ck_assert_str_eq(read_all(&f, true), "|");
+	finish();
+}
+END_TEST
+
+START_TEST(a_reader_hears_of_what_was_lost)
+{
+	struct follower slow, late;
+	start();
+	follow(&slow, SIZE_MAX);
+	feed("half", 1);
+	ck_assert_str_eq(read_all(&slow, true), "half");
+	for (unsigned int i = 0; i < LIMIT_CONSOLE_LINES + 2; i++)
+		feed("x\n", i);
+	ck_assert_uint_eq(console_dropped(console), 2);
+	follow(&late, SIZE_MAX);
+	struct console_piece p;
+	for (unsigned int i = 0; i < LIMIT_CONSOLE_LINES; i++) {
+		ck_assert(console_read(&slow.reader, false, &p));
+		ck_assert_uint_eq(p.dropped, i ? 0 : 2);
+		ck_assert_uint_eq(p.number, i + 3);
+		ck_assert(console_read(&late.reader, false, &p));
+		ck_assert_uint_eq(p.dropped, i ? 0 : 2);
+	}
+	ck_assert(!console_read(&slow.reader, true, &p));
+	finish();
+}
+END_TEST
+
+START_TEST(readers_are_told_before_the_ring_is_full)
+{
+	static char text[4 * CONSOLE_TELL_LINES + 1];
+	struct follower f;
+	start();
+	follow(&f, SIZE_MAX);
+	memset(text, '\n', sizeof(text) - 1);
+	feed(text, 1);
+	ck_assert_uint_ge(f.told, 4);
+	ck_assert_uint_eq(console_waiting(&f.reader), 4 * CONSOLE_TELL_LINES);
+	finish();
+}
+END_TEST
+
+/* --- text ------------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *printed;
+	size_t whole; /* bytes that need nothing more */
+	const char *text; /* NULL: as printed */
+} text_rows[] = {
+	{ "", 0, NULL },
+	{ "plain\ttext", 10, NULL },
+	{ "caf\xc3\xa9", 5, NULL },
+	{ "caf\xc3", 3, "caf\xef\xbf\xbd" },
+	{ "\xe2\x82", 0, "\xef\xbf\xbd\xef\xbf\xbd" },
+	{ "\xf0\x9f\x98", 0, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+	{ "\x80\x80\x80\x80", 4, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+	{ "\x1b", 0, "\xef\xbf\xbd" },
+	{ "a\x1b[", 1, "a\xef\xbf\xbd[" },
+	{ "a\x1b[1;3", 1, "a\xef\xbf\xbd[1;3" },
+	{ "a\x1b[1;32mb", 9, "ab" },
+	{ "a\x1b[?25lb\x1b[ qc", 13, "abc" },
+	{ "\x1b(B\x1b=x\x1b""7", 8, "x" },
+	{ "\x1b]0;title", 0, "\xef\xbf\xbd]0;title" },
+	{ "\x1b]0;title\x07y", 11, "y" },
+	{ "\x1b]0;title\x1b\\y", 12, "y" },
+	{ "\x1bPq\x1b", 0, "\xef\xbf\xbdPq\xef\xbf\xbd" },
+	{ "\x1b[\x1b[1m!", 7, "\xef\xbf\xbd[!" },
+	{ "cr\r\r", 4, "cr" },
+	{ "\x7f\x01", 2, "\xef\xbf\xbd\xef\xbf\xbd" },
+	{ "\xc2\x85", 2, "\xef\xbf\xbd" },
+};
+
+START_TEST(text_is_safe)
+{
+	const char *printed = text_rows[_i].printed, *text = text_rows[_i].text;
+	bool changed;
+	_cleanup_free_ char *clean = console_text_clean(printed, strlen(printed), &changed);
+	ck_assert_str_eq(clean, text ? text : printed);
+	ck_assert_int_eq(changed, text != NULL);
+	ck_assert_uint_eq(console_text_whole(printed, strlen(printed)), text_rows[_i].whole);
+}
+END_TEST
+
+/* However text is cut where it is whole, the pieces together are clean as all of it is; noise does not hold it for ever. */
+START_TEST(pieces_are_clean_as_the_whole_is)
+{
+	static const char alphabet[] = "\x1b[];m0A\\\x07\xc3\xa9\xe2\x82\xac\xf0\x9f(P";
+	uint32_t seed = (uint32_t)_i + 1;
+	char noise[300], together[sizeof(noise) * 3 + 1] = "";
+	bool changed;
+	for (size_t i = 0; i < sizeof(noise); i++) {
+		seed = seed * 1664525 + 1013904223;
+		noise[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
+	}
+	size_t from = 0;
+	for (size_t i = 1; i <= sizeof(noise); i++) {
+		size_t whole = i == sizeof(noise) ? i : console_text_whole(noise, i);
+		ck_assert_uint_ge(whole, from);
+		ck_assert_uint_lt(i - whole, 64);
+		_cleanup_free_ char *piece = console_text_clean(noise + from, whole - from, &changed);
+		strcat(together, piece);
+		from = whole;
+	}
+	_cleanup_free_ char *all = console_text_clean(noise, sizeof(noise), &changed);
+	ck_assert_str_eq(together, all);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("console");
@@ -186,6 +382,12 @@ int main(void)
 	tcase_add_test(tcase, bounded_in_bytes);
 	tcase_add_loop_test(tcase, marks_are_recognised, 0, (int)ARRAY_SIZE(mark_rows));
 	tcase_add_test(tcase, mark_across_pieces);
+	tcase_add_test(tcase, readers_at_their_own_pace);
+	tcase_add_test(tcase, ends_of_lines);
+	tcase_add_test(tcase, a_reader_hears_of_what_was_lost);
+	tcase_add_test(tcase, readers_are_told_before_the_ring_is_full);
+	tcase_add_loop_test(tcase, text_is_safe, 0, (int)ARRAY_SIZE(text_rows));
+	tcase_add_loop_test(tcase, pieces_are_clean_as_the_whole_is, 0, 500);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

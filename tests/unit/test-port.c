@@ -335,6 +335,31 @@ START_TEST(lines_are_paced)
 }
 END_TEST
 
+START_TEST(keystrokes_stay_in_order_and_are_kept)
+{
+	static struct end e;
+	static const size_t ends[] = { 3, 6 };
+	static uint8_t keys[LIMIT_TYPED_UNSENT_BYTES + 1];
+	start();
+	open_port(&e, "a");
+	ck_assert_int_eq(port_send(e.port, (const uint8_t *)"ab\ncd\n", 6, ends, 2, 20), 0);
+	ck_assert_int_eq(port_type(e.port, (const uint8_t *)"typ", 3), 0);
+	port_pause(e.port, 20);
+	ck_assert_int_eq(port_send(e.port, (const uint8_t *)"ef\n", 3, NULL, 0, 0), 0);
+	ck_assert_int_eq(port_type(e.port, (const uint8_t *)"ed\n", 3), 0);
+	port_discard_unsent(e.port);
+	ck_assert_int_eq(port_type(e.port, (const uint8_t *)"more\n", 5), 0);
+	port_pause(e.port, 20);
+	ck_assert_int_eq(port_send(e.port, (const uint8_t *)"gh\n", 3, NULL, 0, 0), 0);
+	run_until(e.line_count == 4);
+	ck_assert_mem_eq(e.heard, "ab\ntyped\nmore\ngh\n", 17);
+	ck_assert_uint_ge(e.line_times[3] - e.line_times[2], 15000000); /* 20 ms, less what reading was late */
+	ck_assert_int_eq(port_type(e.port, keys, sizeof(keys)), -ENOBUFS);
+	clear(&e);
+	finish();
+}
+END_TEST
+
 START_TEST(refuses_more_than_it_holds)
 {
 	static struct end e;
@@ -645,6 +670,7 @@ int main(void)
 	tcase_add_test(tcase, any_baud_rate);
 	tcase_add_test(tcase, what_was_in_the_buffer_is_received);
 	tcase_add_test(tcase, lines_are_paced);
+	tcase_add_test(tcase, keystrokes_stay_in_order_and_are_kept);
 	tcase_add_test(tcase, refuses_more_than_it_holds);
 	tcase_add_test(tcase, hang_up_and_open_again);
 	tcase_add_test(tcase, held_by_another);

@@ -75,7 +75,8 @@ static size_t script_size, heard;
 static struct smp_header heard_headers[600];
 static unsigned int heard_gaps[600];
 static size_t board_burst_lines; /* loses messages of so many lines without a pause; 0: none */
-static unsigned int newlines, discards, learnt_count;
+static unsigned int newlines, discards, learnt_count, pauses;
+static char typed[256]; /* keystrokes */
 static size_t burst;
 static char console_text[4096];
 static bool timed_out;
@@ -326,9 +327,6 @@ int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *li
 	return 0;
 }
 
-static char typed[256];
-static unsigned int pauses;
-
 int port_type(struct port *p, const uint8_t *data, size_t size)
 {
 	ck_assert_ptr_eq(p, &fake_port);
@@ -414,7 +412,8 @@ static void start_with(const enum act *acts, size_t count, const struct session_
 	script = acts;
 	script_size = count;
 	unanswered = unanswered_most = unanswered_reads = unanswered_reads_most = 0;
-	heard = board_burst_lines = newlines = discards = learnt_count = 0;
+	heard = board_burst_lines = newlines = discards = learnt_count = pauses = 0;
+	memset(typed, 0, sizeof(typed));
 	timed_out = false;
 	memset(console_text, 0, sizeof(console_text));
 	memset(order, 0, sizeof(order));
@@ -1173,6 +1172,102 @@ START_TEST(raw_framing)
 }
 END_TEST
 
+/* ---- keystrokes ---- */
+
+/* One request; what goes to the board in front of it. */
+static void check_request(enum smp_repeat repeat, unsigned int attempts, unsigned int lines_ended, unsigned int paused)
+{
+	unsigned int newlines_before = newlines, pauses_before = pauses;
+	struct outcome o = make(REQUEST_READ, 0, repeat, 1);
+	submit(&o);
+	wait_for(&o);
+	ck_assert_int_eq(o.error, 0);
+	ck_assert_uint_eq(o.attempts, attempts);
+	ck_assert_uint_eq(newlines - newlines_before, lines_ended);
+	ck_assert_uint_eq(pauses - pauses_before, paused);
+	request_release(&o.request);
+}
+
+static void type_keys(const char *keys)
+{
+	ck_assert_int_eq(session_type(session, (const uint8_t *)keys, strlen(keys)), 0);
+}
+
+static const struct {
+	const char *keys;
+	enum smp_repeat repeat;
+	enum act second;
+	unsigned int attempts, lines_ended, paused;
+} typed_rows[] = {
+	{ "", REPEAT_HARMLESS, ANSWER, 1, 0, 0 },
+	{ "", REPEAT_NEVER, ANSWER, 1, 0, 0 },
+	{ "ls\n", REPEAT_HARMLESS, ANSWER, 1, 0, 1 },
+	{ "ls\n", REPEAT_NEVER, ANSWER, 1, 0, 1 },
+	{ "ls", REPEAT_HARMLESS, ANSWER, 1, 0, 1 },
+	{ "a\nb", REPEAT_HARMLESS, ANSWER, 1, 0, 1 },
+	{ "ls\r", REPEAT_HARMLESS, ANSWER, 1, 0, 1 }, /* no end for a board that takes lines */
+	{ "ls", REPEAT_HARMLESS, DROP, 2, 1, 1 },     /* a board without a shell: then with its line ended */
+	{ "ls", REPEAT_NEVER, ANSWER, 1, 1, 0 },      /* there is no second time */
+};
+
+START_TEST(a_request_behind_keystrokes)
+{
+	const enum act acts[] = { ANSWER, typed_rows[_i].second };
+	start(acts, 2, 0);
+	check_request(REPEAT_HARMLESS, 1, 1, 0);
+	type_keys(typed_rows[_i].keys);
+	ck_assert_str_eq(typed, typed_rows[_i].keys);
+	check_request(typed_rows[_i].repeat, typed_rows[_i].attempts, typed_rows[_i].lines_ended, typed_rows[_i].paused);
+	check_request(REPEAT_HARMLESS, 1, 0, 0); /* the pause is made once */
+	finish();
+}
+END_TEST
+
+START_TEST(a_shell_keeps_its_half_line)
+{
+	start(NULL, 0, 0);
+	check_request(REPEAT_HARMLESS, 1, 1, 0);
+	type_keys("kernel");
+	check_request(REPEAT_HARMLESS, 1, 0, 1); /* finds out */
+	check_request(REPEAT_NEVER, 1, 0, 0);
+	type_keys(" version");
+	check_request(REPEAT_NEVER, 1, 0, 1);
+	session_hold(session); /* now its bootloader may be the one that answers */
+	session_release(session);
+	check_request(REPEAT_HARMLESS, 1, 1, 0);
+	type_keys("k");
+	check_request(REPEAT_NEVER, 1, 1, 0);
+	finish();
+}
+END_TEST
+
+START_TEST(a_board_without_a_shell_loses_one_attempt)
+{
+	static const enum act acts[] = { ANSWER, DROP };
+	start(acts, 2, 0);
+	check_request(REPEAT_HARMLESS, 1, 1, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		type_keys("kernel");
+		check_request(REPEAT_HARMLESS, i ? 1 : 2, 1, i ? 0 : 1);
+	}
+	finish();
+}
+END_TEST
+
+START_TEST(where_nothing_can_be_typed)
+{
+	const struct session_settings raw = { .framing = SERIAL_RAW, .timeout_ms = TIMEOUT_MS };
+	start_with(NULL, 0, &raw);
+	ck_assert_int_eq(session_type(session, (const uint8_t *)"x", 1), -EOPNOTSUPP);
+	finish();
+	start(NULL, 0, 0);
+	session_detach(session, "gone");
+	ck_assert_int_eq(session_type(session, (const uint8_t *)"x", 1), -ENOTCONN);
+	ck_assert_str_eq(typed, "");
+	finish();
+}
+END_TEST
+
 /* ---- sequence numbers ---- */
 
 START_TEST(sequence_numbers_rest)
@@ -1206,6 +1301,10 @@ int main(void)
 	tcase_add_test(tcase, text_reaches_the_console);
 	tcase_add_test(tcase, silent_board_gets_one_attempt);
 	tcase_add_test(tcase, half_line_is_ended_before_the_first_frame);
+	tcase_add_loop_test(tcase, a_request_behind_keystrokes, 0, (int)ARRAY_SIZE(typed_rows));
+	tcase_add_test(tcase, a_shell_keeps_its_half_line);
+	tcase_add_test(tcase, a_board_without_a_shell_loses_one_attempt);
+	tcase_add_test(tcase, where_nothing_can_be_typed);
 	tcase_add_test(tcase, version_switch_is_kept_and_told);
 	tcase_add_test(tcase, corrupt_reply_is_asked_for_again_at_once);
 	tcase_add_test(tcase, busy_ends_with_the_boards_answer);
