@@ -6,12 +6,14 @@
 static const char stat_group[] = "smp_svr_stats";
 static const char stat_field[] = "ticks";
 
+#define STAT_NAME_SIZE 32 /* of the server's buffer */
+
 int stat_show(struct board *b, const struct request *req, struct reply *reply)
 {
 	struct payload_value name = { 0 };
 	struct payload_want want[] = { WANT_TEXT("name", &name) };
 
-	if (request_get(req, want, ARRAY_SIZE(want)) || !want[0].found)
+	if (request_get(req, want, ARRAY_SIZE(want)) || !name.len || name.len >= STAT_NAME_SIZE)
 		return RC_INVAL;
 	if (name.len != strlen(stat_group) || memcmp(name.data, stat_group, name.len)) {
 		reply_error(reply, GROUP_STAT, STAT_INVALID_STAT_NAME);
