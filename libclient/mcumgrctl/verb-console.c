@@ -13,11 +13,6 @@
 
 /* console: b->step is 1 while what was printed last is no whole line. */
 
-static const struct arg console_words[] = {
-	{ "dev", .meta = "DEV", .kind = ARG_TEXT, .optional = true, .help = "the board, as with --device" },
-	{ NULL },
-};
-
 static const struct arg console_options[] = {
 	{ "follow", 'f', .kind = ARG_FLAG, .json = "follow", .help = "go on with what is printed, until Ctrl-C" },
 	{ "lines", 'n', .meta = "N", .kind = ARG_NUMBER, .json = "backlog", .max = 1000000,
@@ -35,17 +30,13 @@ static bool is_interactive(const struct board *b)
 static int prepare(struct ctl *ctl, json_object *parameters)
 {
 	struct args *args = ctl->args;
-	const char *device = args_text(args, "dev");
 	bool interactive = args_has(args, "interactive");
 
-	if (device && (ctl->device || ctl->serial))
-		return args_refuse(args, NULL, "the board is named twice: %s, and by an option", show(device));
 	if (ctl->json && (interactive || args_has(args, "raw")))
 		return args_refuse(args, NULL, "--json and %s exclude each other", interactive ? "--interactive" : "--raw");
-	if (device)
-		ctl->device = device;
-	if (!interactive)
-		return 0;
+	int code = verb_take_device(ctl, parameters);
+	if (code || !interactive)
+		return code;
 	json_object_object_add(parameters, "follow", json_object_new_boolean(true));
 	if (!args_has(args, "lines"))
 		json_object_object_add(parameters, "backlog", json_object_new_int(0));
@@ -122,7 +113,7 @@ const struct verb console_verbs[] = {
 	{ .name = "console",
 		.summary = "what a board prints, and its shell",
 		.options = console_options,
-		.words = console_words,
+		.words = verb_device_words,
 		.method = "Console",
 		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER,
 		.prepare = prepare,

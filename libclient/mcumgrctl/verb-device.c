@@ -9,6 +9,23 @@
 #include "libclient/mcumgrctl/verbs.h"
 #include "proto/macro.h"
 
+const struct arg verb_device_words[] = {
+	{ "dev", .meta = "DEV", .kind = ARG_TEXT, .optional = true, .help = "the board, as with --device" },
+	{ NULL },
+};
+
+int verb_take_device(struct ctl *ctl, json_object *parameters _unused_)
+{
+	const char *device = args_text(ctl->args, "dev");
+
+	if (!device)
+		return 0;
+	if (ctl->device || ctl->serial || ctl->all)
+		return args_refuse(ctl->args, NULL, "the board is named twice: %s, and by an option", show(device));
+	ctl->device = device;
+	return 0;
+}
+
 /* "2fe3:0100:2" as --device takes it; "" for what is not USB. malloc'd. */
 static char *usb_id(json_object *device)
 {
@@ -135,6 +152,8 @@ const struct verb device_verbs[] = {
 			"--device takes them, version of the running image, and a reason where a state needs one" },
 	{ .name = "watch",
 		.summary = "follow boards as they come, go and change",
+		.words = verb_device_words,
+		.prepare = verb_take_device,
 		.method = "Watch",
 		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER,
 		.event = watch_event,
@@ -142,6 +161,8 @@ const struct verb device_verbs[] = {
 	{ .name = "wait-for",
 		.summary = "wait until boards are in a state",
 		.options = wait_options,
+		.words = verb_device_words,
+		.prepare = verb_take_device,
 		.method = "Watch",
 		.flags = VERB_DEVICE | VERB_STREAM,
 		.event = wait_event,

@@ -71,4 +71,8 @@ const struct verb *verb_at(size_t n);
 /* "os echo". Lives until the next call. */
 const char *verb_title(const struct verb *v);
 
+/* Verbs that take DEV as their word, besides -d: verb_device_words, and verb_take_device as, or first in, their prepare. */
+extern const struct arg verb_device_words[];
+int verb_take_device(struct ctl *ctl, json_object *parameters);
+
 extern const struct verb echo_check;
