@@ -10,326 +10,15 @@
 #include "daemon/registry.h"
 
 #define STEPS_MAX 20000
-#define IMAGE_BYTES 1500
 
 static struct bench *bench;
-static uint8_t image_data[IMAGE_BYTES];
+static uint8_t image_data[MODEL_IMAGE_BYTES];
 
 const char *happening_name(enum happening what)
 {
 	static const char *const names[] = {"nothing", "unplug", "unplug-for-good", "cancel", "lose-request", "lose-reply",
 		"rc-unknown", "rc-busy", "rc-group", "broken-reply", "power-cut", "die", "deadline"};
 	return names[what];
-}
-
-/* --- the bootloader --------------------------------------------------------------------------------------------------- */
-
-static bool has_marks(const struct model *m)
-{
-	return m->mode != 4 && m->mode != 6 && m->mode != 8;
-}
-
-static bool swaps(const struct model *m)
-{
-	return m->mode == 1 || m->mode == 3 || m->mode == 9;
-}
-
-static int version_of(const struct model *m, enum held h)
-{
-	static const int versions[] = {[OLD] = 10, [NEW] = 20, [OTHER] = 15};
-	if (h == EMPTY || h == PARTIAL || (h == NEW && m->new_is_bad))
-		return 0;
-	return h == NEW && m->new_is_lower ? 5 : versions[h];
-}
-
-static void exchange(struct model *m)
-{
-	enum held h = m->slot[0];
-	m->slot[0] = m->slot[1];
-	m->slot[1] = h;
-}
-
-static void boot_swap(struct model *m)
-{
-	if (m->mark != UNMARKED) {
-		if (version_of(m, m->slot[1]) == 0) {
-			m->slot[1] = EMPTY; /* refused, and erased */
-		} else {
-			exchange(m);
-			m->confirmed = m->mark == PERMANENT;
-		}
-		m->mark = UNMARKED;
-	} else if (!m->confirmed) {
-		exchange(m);
-		m->confirmed = true;
-	}
-}
-
-static void boot_overwrite(struct model *m)
-{
-	if (m->mark != UNMARKED && version_of(m, m->slot[1]) > 0)
-		m->slot[0] = m->slot[1];
-	if (m->mark != UNMARKED)
-		m->slot[1] = EMPTY;
-	m->mark = UNMARKED;
-	m->confirmed = true;
-}
-
-static void boot_highest(struct model *m)
-{
-	m->active = version_of(m, m->slot[1]) > version_of(m, m->slot[0]) ? 1 : 0;
-	m->confirmed = true;
-}
-
-static void boot_xip_revert(struct model *m)
-{
-	int other = 1 - m->active;
-
-	if (!m->confirmed) { /* tried once: erased */
-		m->slot[m->active] = EMPTY;
-		m->active = other;
-		m->confirmed = true;
-	} else if (m->mark != UNMARKED) {
-		if (version_of(m, m->slot[other]) > version_of(m, m->slot[m->active])) {
-			m->active = other;
-			m->confirmed = m->mark == PERMANENT;
-		} else {
-			m->slot[other] = EMPTY;
-		}
-	}
-	m->mark = UNMARKED;
-}
-
-static void boot_once(struct model *m)
-{
-	m->boots++;
-	m->offset = 0;
-	if (m->slot[1 - m->active] == PARTIAL && m->mark == UNMARKED)
-		m->slot[1 - m->active] = PARTIAL; /* nobody looks at it */
-	if (swaps(m))
-		boot_swap(m);
-	else if (m->mode == 2)
-		boot_overwrite(m);
-	else if (m->mode == 5)
-		boot_xip_revert(m);
-	else if (m->mode != 0)
-		boot_highest(m);
-	m->in_recovery = version_of(m, m->slot[m->active]) == 0;
-}
-
-static void boot(struct model *m)
-{
-	m->boot_due = false;
-	boot_once(m);
-	if (m->slot[m->active] == NEW && !m->confirmed && m->new_crashes)
-		boot_once(m);
-	if (m->slot[m->active] == NEW && m->new_confirms_itself)
-		m->confirmed = true;
-	if (m->slot[m->active] == NEW && m->never_back)
-		m->dead = true;
-	if (m->stuck)
-		m->in_recovery = true;
-	bench->device.state = m->in_recovery ? DEVICE_RECOVERY : DEVICE_READY;
-	if (!m->no_banner)
-		bench->device.boots++;
-}
-
-/* --- the image group -------------------------------------------------------------------------------------------------- */
-
-static void fill_hash(enum held h, uint8_t *hash)
-{
-	memset(hash, (int)h * 17, 32);
-}
-
-static const char *version_text(enum held h)
-{
-	return h == NEW ? bench->blob.info.version : h == OLD ? "1.0.0" : "1.5.0";
-}
-
-static bool is_listed(const struct model *m, int slot)
-{
-	if (m->in_recovery && version_of(m, m->slot[slot]) == 0)
-		return false;
-	return m->slot[slot] != EMPTY && m->slot[slot] != PARTIAL;
-}
-
-static void write_entry(const struct model *m, struct writer *w, int slot)
-{
-	bool active = !m->in_recovery && slot == m->active, other = !m->in_recovery && !active;
-	uint8_t hash[32];
-
-	fill_hash(m->slot[slot], hash);
-	writer_map(w, m->in_recovery ? 3 : 7);
-	writer_text(w, "slot");
-	writer_uint(w, (uint64_t)slot);
-	writer_text(w, "version");
-	writer_text(w, version_text(m->slot[slot]));
-	writer_text(w, "hash");
-	writer_bytes(w, hash, sizeof(hash));
-	if (m->in_recovery)
-		return;
-	writer_text(w, "active");
-	writer_bool(w, active);
-	writer_text(w, "pending");
-	writer_bool(w, other && m->mark != UNMARKED);
-	writer_text(w, "permanent");
-	writer_bool(w, other && m->mark == PERMANENT);
-	writer_text(w, "confirmed");
-	writer_bool(w, active ? m->confirmed : swaps(m) && !m->confirmed);
-}
-
-static void write_list(const struct model *m, struct writer *w)
-{
-	writer_map(w, 1);
-	writer_text(w, "images");
-	writer_array(w, (size_t)is_listed(m, 0) + is_listed(m, 1));
-	for (int i = 0; i < 2; i++)
-		if (is_listed(m, i))
-			write_entry(m, w, i);
-}
-
-/* What a command says: 0, or an error of the image group (negative: a plain one). */
-static int write_state(struct model *m, const struct value *request)
-{
-	const struct value *hash = value_get(request, "hash");
-	uint8_t active[32], other[32];
-	bool confirm = false;
-
-	value_to_bool(value_get(request, "confirm"), &confirm);
-	fill_hash(m->slot[m->active], active);
-	fill_hash(m->slot[1 - m->active], other);
-	if (!has_marks(m) || m->in_recovery)
-		return -8;
-	if (!hash && !confirm)
-		return 24;
-	if (!hash || memcmp(hash->data, active, 32) == 0) {
-		if (!confirm)
-			return 33;
-		if (m->mark != UNMARKED)
-			return 28;
-		m->confirms++;
-		if (!m->ignores_confirm)
-			m->confirmed = true;
-		return 0;
-	}
-	if (memcmp(hash->data, other, 32) != 0 || !is_listed(m, 1 - m->active))
-		return 8;
-	if (!m->confirmed && !confirm)
-		return 28;
-	if (!m->confirmed)
-		return 0; /* ok, and does nothing (SMP §5.1) */
-	if (m->mark == TEST && confirm)
-		return 28;
-	m->marks++;
-	if (m->mark == UNMARKED && !m->ignores_mark)
-		m->mark = confirm ? PERMANENT : TEST;
-	return 0;
-}
-
-static int upload(struct model *m, const struct value *request, struct writer *w)
-{
-	int target = m->in_recovery ? 0 : 1 - m->active;
-	const struct value *data = value_get(request, "data");
-	uint64_t offset = 0;
-
-	value_to_uint(value_get(request, "off"), &offset);
-	if (offset == 0 && (m->mark != UNMARKED || (!m->in_recovery && !m->confirmed)))
-		return 9;
-	if (offset == 0 || offset == m->offset) {
-		m->slot[target] = PARTIAL;
-		m->offset = offset + data->size;
-	}
-	writer_map(w, 1);
-	writer_text(w, "off");
-	writer_uint(w, m->offset);
-	if (m->offset >= IMAGE_BYTES) {
-		m->slot[target] = NEW;
-		m->offset = 0;
-		m->uploads++;
-	}
-	return 0;
-}
-
-static void write_slots(const struct model *m, struct writer *w)
-{
-	writer_map(w, 1);
-	writer_text(w, "images");
-	writer_array(w, 1);
-	writer_map(w, 2);
-	writer_text(w, "image");
-	writer_uint(w, 0);
-	writer_text(w, "slots");
-	writer_array(w, 2);
-	for (uint64_t i = 0; i < 2; i++) {
-		writer_map(w, 2);
-		writer_text(w, "slot");
-		writer_uint(w, i);
-		writer_text(w, "size");
-		writer_uint(w, m->slot_size);
-	}
-}
-
-static int bootloader_info(const struct model *m, const struct value *request, struct writer *w)
-{
-	if (m->no_bootloader_info || m->in_recovery)
-		return -8;
-	writer_map(w, 1);
-	if (value_get(request, "query")) {
-		writer_text(w, "mode");
-		writer_int(w, m->mode);
-	} else {
-		writer_text(w, "bootloader");
-		writer_text(w, "MCUboot");
-	}
-	return 0;
-}
-
-static const char *operation(const struct request *r, const struct value *payload)
-{
-	if (r->group == SMP_OS)
-		return r->id == 5 ? "reset" : r->id == 6 ? "params" : value_get(payload, "query") ? "mode" : "bootloader";
-	if (r->id == 0)
-		return r->op == SMP_READ ? "list" : value_get(payload, "hash") ? "mark" : "confirm";
-	return r->id == 1 ? "chunk" : r->id == 5 ? "erase" : "slots";
-}
-
-/* Executes a request: 0 and a reply, an image group's error, or a plain one (negative). */
-static int execute(struct model *m, const char *what, const struct value *request, struct writer *w)
-{
-	bool grouped = strcmp(what, "reset") != 0 && strcmp(what, "params") != 0 && strcmp(what, "bootloader") != 0 &&
-		strcmp(what, "mode") != 0;
-
-	if (grouped && !m->in_recovery && (m->no_group || (m->new_lacks_group && m->slot[m->active] == NEW)))
-		return -8;
-	if (strcmp(what, "list") == 0) {
-		write_list(m, w);
-		if (m->boot_due && m->waits-- == 0)
-			boot(m);
-		return 0;
-	}
-	if (strcmp(what, "mark") == 0 || strcmp(what, "confirm") == 0) {
-		int r = write_state(m, request);
-		if (r == 0)
-			write_list(m, w);
-		return r;
-	}
-	if (strcmp(what, "chunk") == 0)
-		return upload(m, request, w);
-	if (strcmp(what, "slots") == 0) {
-		write_slots(m, w);
-		return m->no_slot_info ? -8 : 0;
-	}
-	if (strcmp(what, "bootloader") == 0 || strcmp(what, "mode") == 0)
-		return bootloader_info(m, request, w);
-	if (strcmp(what, "reset") == 0 && !m->ignores_reset) {
-		m->resets++;
-		m->boot_due = true;
-		m->waits = m->slow_resets;
-	}
-	if (strcmp(what, "erase") == 0)
-		m->slot[1 - m->active] = EMPTY;
-	writer_map(w, 0);
-	return 0;
 }
 
 /* --- the device layer ------------------------------------------------------------------------------------------------- */
@@ -369,7 +58,7 @@ void device_expect_reboot(struct device *d, bool recovery_wanted)
 	ck_assert(!recovery_wanted);
 	d->info = (struct device_info){0};
 	if (bench->board.boot_due && bench->board.waits == 0)
-		boot(&bench->board);
+		model_boot(&bench->board);
 	back_due = true;
 }
 
@@ -429,15 +118,15 @@ void request_release(struct request *request)
 	request->payload = NULL;
 }
 
-struct blob *blob_ref(struct blob *b)
+struct blob *blob_ref(struct blob *blob)
 {
-	b->references++;
-	return b;
+	blob->references++;
+	return blob;
 }
 
-void blob_unref(struct blob *b)
+void blob_unref(struct blob *blob)
 {
-	b->references--;
+	blob->references--;
 }
 
 /* --- what happens ----------------------------------------------------------------------------------------------------- */
@@ -490,7 +179,7 @@ static void unplug(bool for_good)
 static void plug(void)
 {
 	bench->board.unplugged = false;
-	boot(&bench->board); /* was without power */
+	model_boot(&bench->board); /* was without power */
 	if (!bench->board.no_banner)
 		return;
 	bench->device.boots++; /* an attachment is seen at any rate */
@@ -513,11 +202,11 @@ static bool happen(struct request *request, const char *what, const struct value
 				return false;
 		return true;
 	case LOSE_REPLY:
-		execute(&bench->board, what, payload, &w);
+		model_execute(&bench->board, what, payload, &w);
 		writer_release(&w);
 		break;
 	case POWER_CUT:
-		boot(&bench->board);
+		model_boot(&bench->board);
 		back_due = true;
 		break;
 	case DIE:
@@ -559,7 +248,7 @@ static void answer_next(void)
 
 	ck_assert_int_eq(value_decode(request->payload, request->payload_size, &doc, NULL), 0);
 	const struct value *payload = value_root(doc);
-	const char *what = operation(request, payload);
+	const char *what = model_operation(request, payload);
 	note(what);
 	if (bench->requests++ == bench->at && bench->what != NOTHING) {
 		snprintf(bench->hit, sizeof(bench->hit), "%s", what);
@@ -571,7 +260,7 @@ static void answer_next(void)
 		answer_error(request, -ETIMEDOUT);
 		return;
 	}
-	int r = execute(&bench->board, what, payload, &w);
+	int r = model_execute(&bench->board, what, payload, &w);
 	if (r == 0) {
 		answer_reply(request, &w);
 		return;
@@ -639,49 +328,74 @@ static uint64_t now_ms(struct job *job)
 
 static const struct job_owner owner = {.arm = arm, .progress = progress, .finished = finished, .now_ms = now_ms};
 
-void bench_init(struct bench *b)
+void bench_init(struct bench *at)
 {
-	memset(b, 0, sizeof(*b));
-	b->board = (struct model){.mode = 3, .slot = {OLD, EMPTY}, .confirmed = true, .slot_size = 65536};
-	b->device.state = DEVICE_READY;
-	b->device.id = (char *)"board";
-	b->device.config = &b->config;
-	b->blob = (struct blob){.data = image_data, .size = IMAGE_BYTES, .is_image = true, .references = 1};
-	memset(b->blob.hash, 'f', 64);
-	b->blob.info = (struct mcuboot_image){.major = 2, .version = "2.0.0", .hash_size = 32, .total_size = IMAGE_BYTES};
-	fill_hash(NEW, b->blob.info.hash);
-	b->now_ms = 1000;
+	memset(at, 0, sizeof(*at));
+	at->board = (struct model){.mode = 3, .slot = {OLD, EMPTY}, .confirmed = true, .slot_size = 65536};
+	at->device.state = DEVICE_READY;
+	at->device.id = (char *)"board";
+	at->device.config = &at->config;
+	at->blob = (struct blob){.data = image_data, .size = MODEL_IMAGE_BYTES, .is_image = true, .references = 1};
+	memset(at->blob.hash, 'f', 64);
+	at->blob.info = (struct mcuboot_image){.major = 2, .version = "2.0.0", .hash_size = 32, .total_size = MODEL_IMAGE_BYTES};
+	model_hash(NEW, at->blob.info.hash);
+	at->now_ms = 1000;
 }
 
-void bench_run(struct bench *b, const struct update_options *options)
+/* As update_resume does it; the board is found as soon as somebody waits for it. */
+static void resume(struct bench *at)
+{
+	struct update *u = at->u;
+
+	u->resumed = true;
+	u->phase = at->phase;
+	u->flagless = !model_has_marks(&at->board);
+	snprintf(u->old_version, sizeof(u->old_version), "1.0.0");
+	if (u->phase >= PHASE_RESET) {
+		update_goto(u, "reattach");
+		u->job.step = u->job.next;
+		u->deadline_ms = at->now_ms + update_boot_timeout(u);
+		u->resets = 1;
+	} else if (!u->job.detached) {
+		u->job.cancelled = true;
+	}
+	back_due = true;
+	at->device.boots = 7;
+}
+
+void bench_run(struct bench *at, const struct update_options *options)
 {
 	static const struct update_options none;
 
-	bench = b;
+	bench = at;
+	at->board.device = &at->device;
+	at->board.new_version = at->blob.info.version;
 	pending_count = 0;
 	back = NULL;
 	back_due = false;
-	if (b->board.new_is_lower) {
-		b->blob.info.major = 0;
-		strcpy(b->blob.info.version, "0.5.0");
+	if (at->board.new_is_lower) {
+		at->blob.info.major = 0;
+		strcpy(at->blob.info.version, "0.5.0");
 	}
-	if (b->board.in_recovery)
-		b->device.state = DEVICE_RECOVERY;
-	ck_assert_int_eq(update_new(&b->device, "board", &b->blob, options ? options : &none, &b->u), 0);
-	job_init(&b->u->job, "update", b->u->options.upload_only ? upload_steps : update_steps, &owner, NULL);
-	job_start(&b->u->job);
-	while (!b->ended) {
-		ck_assert_msg(b->steps++ < STEPS_MAX, "never ends: %s", b->board.operations);
+	if (at->board.in_recovery)
+		at->device.state = DEVICE_RECOVERY;
+	ck_assert_int_eq(update_new(&at->device, "board", &at->blob, options ? options : &none, &at->u), 0);
+	job_init(&at->u->job, "update", at->u->options.upload_only ? upload_steps : update_steps, &owner, NULL);
+	if (at->resumed)
+		resume(at);
+	job_start(&at->u->job);
+	while (!at->ended) {
+		ck_assert_msg(at->steps++ < STEPS_MAX, "never ends: %s", at->board.operations);
 		play();
 	}
 	/* Nothing is left behind that could still call. */
 	ck_assert_uint_eq(pending_count, 0);
 	ck_assert_ptr_null(back);
-	ck_assert_uint_eq(b->armed, 0);
+	ck_assert_uint_eq(at->armed, 0);
 }
 
-void bench_release(struct bench *b)
+void bench_release(struct bench *at)
 {
-	job_unref(&b->u->job);
-	ck_assert_uint_eq(b->blob.references, 1);
+	job_unref(&at->u->job);
+	ck_assert_uint_eq(at->blob.references, 1);
 }

@@ -1,38 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A board without a wire, for the update's table: the device layer that jobs call, answered by a model of Zephyr's image
- * management and of MCUboot (SMP §5.1, §6.2, §7.4, §7.5). No loop and no clock: time passes when nothing else is left to
- * do. At any request something can be made to happen to the board, the cable or the job. */
+/* A board without a wire, for the update's table: the device layer that jobs call, answered by a model (update-model.h). No
+ * loop and no clock: time passes when nothing else is left to do. At any request something can be made to happen to the
+ * board, the cable or the job. */
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "daemon/update-private.h"
-
-enum held { EMPTY, OLD, NEW, OTHER, PARTIAL };
-enum mark { UNMARKED, TEST, PERMANENT };
-
-struct model {
-	int mode; /* of the bootloader, as in SMP §5.0 */
-	enum held slot[2];
-	int active;
-	bool confirmed; /* the running image */
-	enum mark mark; /* of the other slot */
-	bool in_recovery;
-	/* habits */
-	bool new_is_lower, new_is_bad, new_crashes, new_lacks_group, new_confirms_itself;
-	bool never_back, stuck, ignores_mark, ignores_confirm, ignores_reset, no_group, no_bootloader_info, no_slot_info, v1;
-	bool no_banner;	     /* boots are not seen */
-	unsigned int slow_resets; /* lists still answered by the old firmware after a reset */
-	unsigned int slot_size;
-	/* state */
-	bool dead, unplugged, boot_due;
-	unsigned int waits; /* looks until the boot that is due happens */
-	uint64_t offset;    /* of the upload session; 0: none */
-	unsigned int boots, resets, marks, confirms, uploads; /* executed */
-	char operations[1024];
-};
+#include "update-model.h"
 
 enum happening {
 	NOTHING,
@@ -63,6 +40,9 @@ struct bench {
 	unsigned int at;
 	unsigned int requests; /* answered so far */
 	char hit[32];	       /* the operation that it hit */
+	/* an earlier daemon's job, that far */
+	bool resumed;
+	enum update_phase phase;
 	/* the job */
 	uint64_t now_ms;
 	unsigned int armed;
@@ -72,7 +52,19 @@ struct bench {
 };
 
 /* A board with OLD active and confirmed, swap mode, everything supported. */
-void bench_init(struct bench *b);
+void bench_init(struct bench *at);
 /* Starts the update and plays to its end. Fails the test if it has none. */
-void bench_run(struct bench *b, const struct update_options *options);
-void bench_release(struct bench *b);
+void bench_run(struct bench *at, const struct update_options *options);
+void bench_release(struct bench *at);
+
+/* The one bench of a test program, its fixture, and what is held against it (update-claims.c). */
+extern struct bench b;
+void bench_setup(void);
+void bench_teardown(void);
+char *parameter(const char *name);    /* of the failure; "" when it has none by that name */
+bool says(const char *sentence);      /* the failure's message */
+const char *describe(void);	      /* everything, for a test that failed */
+void check_truth(void);		      /* what the job says at its end is true of the board */
+
+/* Requests of an update that finds nothing uploaded. */
+#define FRESH "list params bootloader mode slots chunk list"
