@@ -30,6 +30,9 @@ const struct arg global_options[] = {
 	{ "quiet", 'q', NULL, ARG_FLAG, NULL, "no progress, only what was asked for, and errors" },
 	{ "timeout", 't', "TIME", ARG_TIME, NULL, "answer time of the board: 500ms, 5s (bare number: ms)", 1, 600000,
 		1 },
+	{ "smp-frame-size", 0, "N", ARG_NUMBER, "frameSize", "largest message to the board, for all clients (0: its own)",
+		0, 65543 },
+	{ "retries", 0, "N", ARG_NUMBER, "retries", "repeats after a lost answer, for all clients", 0, 255 },
 	{ "detach", 0, NULL, ARG_FLAG, NULL, "start a job and leave it to the daemon" },
 	{ "socket", 0, "PATH", ARG_TEXT, NULL, "the daemon's socket, instead of $MCUMGR_SOCKET" },
 	{ "help", 'h', NULL, ARG_FLAG, NULL, "this page; after a verb, that verb's" },
@@ -98,9 +101,6 @@ static const char *foreign(const char *name)
 		{ "udp", "Boards are reached by serial ports; UDP is not there yet." },
 		{ "ble", "Boards are reached by serial ports; Bluetooth is not there yet." },
 		{ "raw", "Framing is configured for a board: framing in mcumgrd.conf(5)." },
-		{ "retries", "Retries are configured for a board: retries in mcumgrd.conf(5)." },
-		{ "smp-frame-size",
-			"Sizes are asked of the board; they may be configured: frame_size in mcumgrd.conf(5)." },
 	};
 	size_t i;
 

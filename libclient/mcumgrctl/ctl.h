@@ -69,6 +69,9 @@ int ctl_connect(struct ctl *ctl);
 /* A blocking call on ctl->connection. 0, or an exit code of something reported. */
 int ctl_call(struct ctl *ctl, const char *method, json_object *parameters, json_object **ret_reply);
 
+/* Whether the command line has settings of boards. */
+bool ctl_tunes(const struct ctl *ctl);
+
 /* One line of JSON on stdout. */
 void ctl_print_json(json_object *object);
 

@@ -89,6 +89,34 @@ static int find_boards(struct ctl *ctl)
 	return r ? r : make_boards(ctl, reply);
 }
 
+bool ctl_tunes(const struct ctl *ctl)
+{
+	return args_global(ctl->args, "smp-frame-size")->given || args_global(ctl->args, "retries")->given;
+}
+
+/* Settings of the boards, before they are asked anything. */
+static int tune(struct ctl *ctl)
+{
+	static const char *const options[][2] = { { "smp-frame-size", "frameSize" }, { "retries", "retries" } };
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; r == 0 && ctl_tunes(ctl) && i < ctl->count; i++) {
+		_cleanup_json_ json_object *parameters = json_object_new_object(), *reply = NULL;
+
+		if (ctl->boards[i].name)
+			json_object_object_add(parameters, "device", json_object_new_string(ctl->boards[i].name));
+		for (k = 0; k < 2; k++) {
+			const struct arg_value *value = args_global(ctl->args, options[k][0]);
+
+			if (value->given)
+				json_object_object_add(parameters, options[k][1], json_object_new_int64(value->number));
+		}
+		r = ctl_call(ctl, "Configure", parameters, &reply);
+	}
+	return r;
+}
+
 static bool all_finished(const struct ctl *ctl)
 {
 	size_t i;
@@ -217,6 +245,8 @@ int ctl_run(struct ctl *ctl)
 		r = prepare(ctl);
 	if (r == 0)
 		r = find_boards(ctl);
+	if (r == 0)
+		r = tune(ctl);
 	if (r == 0) {
 		interrupt_setup();
 		ctl->deadline =

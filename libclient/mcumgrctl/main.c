@@ -54,6 +54,8 @@ static int check(struct ctl *ctl)
 		return args_refuse(ctl->args, NULL, "%s has no use for %s", title, serial ? "--serial" : "--device");
 	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT) && !ctl->verb->expired)
 		return args_refuse(ctl->args, NULL, "%s has no use for --timeout", title);
+	if (ctl_tunes(ctl) && !(flags & VERB_DEVICE))
+		return args_refuse(ctl->args, NULL, "%s has no use for --smp-frame-size and --retries", title);
 	if (ctl->detach && !(flags & VERB_JOB))
 		return args_refuse(ctl->args, "Jobs are started by firmware update and image upload.",
 			"%s has no use for --detach", title);

@@ -200,3 +200,9 @@ def test_an_empty_file_over_another_is_told(real, run, tmp_path):
     result = run("fs", "upload", "/dev/null", "/lfs1/full")
     assert result.code == 1 and "left the file as it was, with 4 bytes" in result.err
     assert run("fs", "download", "/lfs1/none", str(tmp_path / "x")).code == 6 and not (tmp_path / "x").exists()
+
+
+def test_the_frame_size_is_obeyed(real, run):
+    small = run("--smp-frame-size", "64", "os", "echo", "x" * 100)
+    assert small.code == 1 and "larger than the 60 bytes" in small.err, small
+    assert run("--smp-frame-size", "0", "os", "echo", "x" * 100).out == "x" * 100 + "\n"

@@ -328,6 +328,19 @@ def test_connection_test(daemon, ctl):
     assert len(first["text"]) == 16 and first["text"] != second["text"] and second["device"] == "rack-1"
 
 
+@pytest.mark.parametrize("argv,tuning", [
+    (["--smp-frame-size", "256"], {"frameSize": 256}), (["--smp-frame-size=0", "--retries", "2"], {"frameSize": 0, "retries": 2})])
+def test_settings_go_first(daemon, ctl, argv, tuning):
+    daemon.on("Configure", {}).on("Echo", {"text": "x"})
+    assert ctl(*argv, "-d", "rack-1", "os", "echo", "x").code == 0
+    assert daemon.calls == [("Configure", {"device": "rack-1", **tuning}, False), ("Echo", {"device": "rack-1", "text": "x"}, False)]
+
+
+def test_settings_that_are_refused_end_the_run(daemon, ctl):
+    daemon.on("Configure", Error("NoSuchDevice", device="x", available=[], message="no board goes by x"))
+    assert ctl("--smp-frame-size", "256", "os", "echo", "x").code == 3 and daemon.methods() == ["Configure"]
+
+
 def test_connection_test_wrong_echo(daemon, ctl):
     daemon.on("Echo", {"text": "nonsense"})
     result = ctl()
