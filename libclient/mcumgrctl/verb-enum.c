@@ -88,10 +88,20 @@ static void print_details(struct board *b, json_object *reply)
 	table_print(t, b->out);
 }
 
+static void print_count(struct board *b, json_object *reply)
+{
+	int64_t count = 0;
+
+	member_int(reply, "count", &count);
+	say(b, "%" PRId64 "\n", count);
+}
+
 #define ENUM .group = "enum", .flags = VERB_BOARD
 const struct verb enum_verbs[] = {
 	{ ENUM, .name = "list-groups", .summary = "command groups that the board has", .options = list_options,
 		.next = list },
+	{ ENUM, .name = "count-groups", .summary = "how many command groups the board has", .method = "GroupCount",
+		.print = print_count },
 	{ ENUM, .name = "show-group-details", .summary = "their names and numbers of commands", .words = detail_words,
 		.method = "Groups", .print = print_details },
 	{ .name = NULL },

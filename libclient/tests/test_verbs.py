@@ -180,6 +180,7 @@ ROWS = [
     one(["enum", "show-group-details", "0", "9"], "Groups", {"groups": [0, 9]},
         {"groups": [{"group": 0, "name": "os mgmt", "handlers": 8}, {"group": 9}]},
         "ID NAME    COMMANDS\n 0 os mgmt        8\n 9 -              -\n"),
+    one(["enum", "count-groups"], "GroupCount", {}, {"count": 8}, "8\n"),
     one(["zephyr", "erase-storage"], "StorageErase", {}, {}),
 
     one(["raw", "read", "64", "1"], "Request", {"operation": "read", "group": 64, "command": 1},
