@@ -88,9 +88,10 @@ void registry_job_save(struct registry *r, struct job *job)
 	int e;
 
 	if (!job_running(job)) {
-		/* A job that ends with the daemon goes on with the next one. */
-		if (!r->stopping)
-			state_forget(r->state, "jobs", job->id);
+		/* A job that ends with the daemon goes on with the next one; and whoever ends them all walks the list. */
+		if (r->stopping)
+			return;
+		state_forget(r->state, "jobs", job->id);
 		prune(r);
 		return;
 	}

@@ -269,8 +269,9 @@ int confirm_end(struct job *job, int result)
 	if (result == -ENODEV)
 		return wait_again(u, REATTACH_AWAIT, result);
 	if (result == -EREMOTEIO) {
+		/* Where the mark was refused in the same way there is nothing to confirm. */
 		if (smp_status_unsupported(&u->answer->status))
-			u->flagless = true;
+			u->confirms = CONFIRMS_MAX;
 		else if (u->confirms >= CONFIRMS_MAX)
 			return update_fail_remote(u, &u->answer->status, SMP_IMAGE, 0);
 	}
@@ -301,7 +302,8 @@ static int judge_final(struct update *u)
 	}
 	if (u->confirms < CONFIRMS_MAX)
 		return update_goto(u, "confirm");
-	return update_fail_protocol(u, "the board does not list the image as confirmed, however often it is asked to", NULL);
+	return update_fail_protocol(u, "the board does not list the image as confirmed, though it was asked to confirm it",
+			"the image may lack the command for that, and has to confirm itself then");
 }
 
 int final_end(struct job *job, int result)

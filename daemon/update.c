@@ -79,6 +79,9 @@ int update_resume(struct registry *registry, const char *id, const struct record
 		return r;
 	snprintf(u->job.id, sizeof(u->job.id), "%s", id);
 	r = update_restore(u, record);
+	/* No upload comes to a reset. */
+	if (r == 0 && options.upload_only && u->phase >= PHASE_RESET)
+		r = -EBADMSG;
 	if (r < 0) {
 		job_loop_drop(&u->job);
 		return r;
