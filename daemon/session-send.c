@@ -161,7 +161,7 @@ void session_pacing_answered(struct session *s, const struct session_sequence *q
 	s->learnt = true;
 }
 
-/* A board that has taken a burst before may have lost this one by accident: it takes two in a row to make it suspect. */
+/* A board that has taken a burst before may have lost this one by accident: it takes some in a row to make it suspect. */
 void session_pacing_lost(struct session *s, const struct session_sequence *q)
 {
 	if (s->settings.line_delay_ms >= 0 || s->settings.framing != SERIAL_CONSOLE || q->burst < SESSION_BURST_LINES ||
@@ -173,6 +173,6 @@ void session_pacing_lost(struct session *s, const struct session_sequence *q)
 		s->burst_answered = true; /* the pause was no cure either */
 		return;
 	}
-	if (s->pacing == PACING_NONE && !q->paced && ++s->bursts_lost >= (s->burst_answered ? 2 : 1))
+	if (s->pacing == PACING_NONE && !q->paced && ++s->bursts_lost >= (s->burst_answered ? SESSION_BURSTS_LOST : 1))
 		s->pacing = PACING_TRIED;
 }

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "daemon/round-trip.h"
+
 /* The first chunk of an image may erase a slot before it is answered (SMP §6.3); others write flash, at times a page
  * erase; the last one may hash the whole slot. */
 #define ERASE_ANSWER_MS 40000
@@ -23,6 +25,7 @@ struct transfer_run {
 	const struct transfer_run_callbacks *callbacks;
 	void *user;
 	unsigned int timeout_ms;
+	struct round_trip round_trip;
 	struct flight flights[TRANSFER_WINDOW_MAX];
 	struct request question; /* "are you there?" */
 	bool asking, asked_patiently;
@@ -64,11 +67,34 @@ static bool is_last(const struct transfer_run *run, const struct transfer_chunk 
 	return chunk->length > 0 && total > 0 && chunk->offset + chunk->length >= total;
 }
 
-static unsigned int answer_ms(const struct transfer_run *run, const struct transfer_chunk *chunk)
+static bool may_erase(const struct transfer_run *run, const struct transfer_chunk *chunk)
 {
-	if (chunk->first && !run->callbacks->resumes)
-		return ERASE_ANSWER_MS;
-	return is_last(run, chunk) ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
+	return chunk->first && !run->callbacks->resumes;
+}
+
+/* Chunks between the first and the last take about as long as those before them. */
+static bool is_usual(const struct transfer_chunk *chunk, bool last)
+{
+	return !chunk->first && !chunk->close && !last;
+}
+
+static void set_deadline(const struct transfer_run *run, const struct transfer_chunk *chunk, struct request *request)
+{
+	bool last = is_last(run, chunk);
+
+	request->timeout_ms = run->timeout_ms;
+	request->answer_ms = may_erase(run, chunk) ? ERASE_ANSWER_MS : last ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
+	if (run->timeout_ms || !is_usual(chunk, last) || !run->round_trip.smoothed_us)
+		return;
+	request->timeout_ms = round_trip_ms(&run->round_trip, CHUNK_ANSWER_MS);
+	request->answer_ms = 0;
+}
+
+/* A late answer to an earlier copy of a chunk does not come here: each copy has a sequence number of its own. */
+static void measure(struct transfer_run *run, const struct transfer_chunk *chunk, const struct answer *answer)
+{
+	if (answer->error == 0 && is_usual(chunk, is_last(run, chunk)))
+		round_trip_took(&run->round_trip, answer->round_trip_us);
 }
 
 static void answered(struct request *request, const struct answer *answer);
@@ -81,11 +107,10 @@ static int launch(struct transfer_run *run, struct flight *f)
 	*request = (struct request){
 		.class = REQUEST_JOB,
 		.repeat = REPEAT_NEVER,
-		.answer_ms = answer_ms(run, &f->chunk),
-		.timeout_ms = run->timeout_ms,
 		.done = answered,
 		.user = f,
 	};
+	set_deadline(run, &f->chunk, request);
 	transfer_command(run->transfer, &f->chunk, &request->op, &request->group, &request->id);
 	int r = transfer_encode(run->transfer, &f->chunk, &w);
 	if (r == 0)
@@ -144,12 +169,17 @@ static bool fatal(struct transfer_run *run, const struct answer *answer)
 
 static void judge(struct transfer_run *run, uint32_t token, const struct answer *answer)
 {
+	unsigned int losses = transfer_losses(run->transfer);
+
 	if (answer->error == 0)
 		transfer_reply(run->transfer, token, answer->payload);
 	else if (answer->error == -EREMOTEIO)
 		transfer_failed(run->transfer, token, &answer->status, answer->payload);
 	else
 		transfer_lost(run->transfer, token);
+	/* not for the rest of a window that went with it */
+	if (answer->error == -ETIMEDOUT && transfer_losses(run->transfer) > losses)
+		round_trip_lost(&run->round_trip);
 }
 
 static void progress(struct transfer_run *run)
@@ -255,6 +285,7 @@ static void answered(struct request *request, const struct answer *answer)
 	land(f);
 	run->inside = true;
 	if (!fatal(run, answer)) {
+		measure(run, &f->chunk, answer);
 		judge(run, token, answer);
 		progress(run);
 		if (!run->stopped && (!lost_first || transfer_state(run->transfer) != TRANSFER_RUNNING || !ask(run)))

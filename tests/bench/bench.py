@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import bed as beds  # noqa: E402
 import limits  # noqa: E402
 
-PATH = '/lfs/data'  # a usual name on a board
+PATH = '/lfs1/data'  # a usual name on a board
 DOWNLOAD_ROOM = 48  # what a simulated board keeps free in a reply
 
 
