@@ -49,6 +49,7 @@ struct transfer {
 
 	/* adaptation, see transfer-window.c */
 	unsigned int loss_streak, credit, patience_window, patience_message;
+	unsigned int since_loss; /* replies in order since the last loss */
 	unsigned int window, window_before;
 	size_t message, message_before; /* ..._before: what a growth on trial is taken back to; 0: none is */
 	/* the least for a first chunk, which holds an image header, and for one with a fair share of data */

@@ -15,6 +15,7 @@
 #define MESSAGE_ONE_LINE 89 /* 93 bytes of a packet in a line, less length and CRC */
 #define TRIAL 8             /* replies */
 #define PATIENCE_MAX 2048
+#define LUCK 4		    /* replies in order between losses that a window too large would not have let through */
 
 void transfer_window_start(struct transfer *t)
 {
@@ -55,6 +56,7 @@ static void double_patience(unsigned int *patience)
 void transfer_window_grow(struct transfer *t)
 {
 	t->credit++;
+	t->since_loss++;
 	if (t->credit == TRIAL && t->message_before > 0)
 		halve_patience(&t->patience_message);
 	if (t->credit == TRIAL && t->window_before > 0)
@@ -89,15 +91,27 @@ static void shrink_window(struct transfer *t)
 		t->window_before = 0;
 		double_patience(&t->patience_window);
 	} else {
-		t->window = t->window > 1 ? t->window / 2 : 1;
+		t->window = (t->window + 1) / 2;
 	}
+}
+
+/* A window of 2 is the smallest whose own replies tell of a loss; at 1 each loss costs a deadline. It is kept when a reply
+ * told of this one, and the board took some before it. */
+static bool keeps_two(const struct transfer *t, unsigned int since_loss)
+{
+	return t->window == 2 && t->lost_in_a_row == 0 && since_loss >= LUCK;
 }
 
 void transfer_window_loss(struct transfer *t)
 {
+	unsigned int since_loss = t->since_loss;
+
 	t->losses++;
 	t->loss_streak++;
-	if (t->window > 1 && t->phase != PHASE_FIRST)
+	t->since_loss = 0;
+	if (keeps_two(t, since_loss))
+		t->credit = 0;
+	else if (t->window > 1 && t->phase != PHASE_FIRST)
 		shrink_window(t);
 	else if (t->loss_streak > 1)
 		shrink_message(t);
