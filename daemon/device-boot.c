@@ -69,7 +69,7 @@ static bool is_open(const struct device *d)
 	return d->state >= DEVICE_QUIET && d->state <= DEVICE_UNRESPONSIVE;
 }
 
-/* --- what the console tells ------------------------------------------------------------------------------------------- */
+/* --- what the console tells --------------------------------------------------------------------------------------- */
 
 static void zephyr_boots(struct device *d)
 {
@@ -121,7 +121,7 @@ void device_text(struct device *d)
 	device_arm(d, (unsigned int)wait);
 }
 
-/* --- resets ----------------------------------------------------------------------------------------------------------- */
+/* --- resets ------------------------------------------------------------------------------------------------------- */
 
 void device_expect_swap(struct device *d, uint64_t bytes)
 {
@@ -189,7 +189,7 @@ void device_found_recovery(struct device *d)
 	p->resetting = true;
 }
 
-/* --- the end of a probe ----------------------------------------------------------------------------------------------- */
+/* --- the end of a probe ------------------------------------------------------------------------------------------- */
 
 static void found_silent(struct device *d)
 {

@@ -15,7 +15,7 @@
 #define PAUSE_FIRST_MS 500
 #define PAUSE_MAX_MS 10000
 
-/* --- a tty that is not there yet -------------------------------------------------------------------------------------- */
+/* --- a tty that is not there yet ---------------------------------------------------------------------------------- */
 
 static void on_watch(uv_fs_event_t *watch, const char *name, int events, int status)
 {
@@ -58,7 +58,7 @@ static void retry(struct device *d)
 	device_arm(d, p->open_pause_ms);
 }
 
-/* --- the port's callbacks --------------------------------------------------------------------------------------------- */
+/* --- the port's callbacks ----------------------------------------------------------------------------------------- */
 
 static void opened(void *user)
 {
@@ -116,7 +116,7 @@ static void received(void *user, const uint8_t *data, size_t size)
 
 static const struct port_callbacks port_callbacks = {.opened = opened, .failed = failed, .received = received};
 
-/* --- open and close --------------------------------------------------------------------------------------------------- */
+/* --- open and close ----------------------------------------------------------------------------------------------- */
 
 void device_open(struct device *d)
 {
@@ -156,7 +156,7 @@ void device_close_port(struct device *d, const char *reason)
 	port_close(port);
 }
 
-/* --- which port ------------------------------------------------------------------------------------------------------- */
+/* --- which port --------------------------------------------------------------------------------------------------- */
 
 static void candidate_release(struct device_candidate *c)
 {

@@ -28,7 +28,7 @@ void device_probe_cancel(struct device *d)
 	probe->pending = false;
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------------------- */
+/* --- answers ------------------------------------------------------------------------------------------------------ */
 
 static void take_groups(struct device *d, const struct value *payload)
 {
@@ -108,7 +108,7 @@ static void refused(struct probe *probe, const struct answer *answer)
 		probe->no_images = true;
 }
 
-/* --- what to ask next ------------------------------------------------------------------------------------------------- */
+/* --- what to ask next --------------------------------------------------------------------------------------------- */
 
 static bool may_be_recovery(const struct device *d)
 {
@@ -202,7 +202,7 @@ static void answered(struct request *request, const struct answer *answer)
 	go_on(d);
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 /* A message that takes three lines or more: on a link that paces nothing, a board with two line buffers loses it, every
  * time. The session then tries pauses. Better now than with the first chunk of an upload, whose deadline is long. */

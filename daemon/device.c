@@ -32,7 +32,7 @@ const char *device_state_name(const struct device *d)
 	return state_names[d->state];
 }
 
-/* --- state ------------------------------------------------------------------------------------------------------------ */
+/* --- state -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t wall_us(void)
 {
@@ -135,7 +135,7 @@ void device_found(struct device *d, enum device_state state)
 		p->back(p->back_user);
 }
 
-/* --- session ---------------------------------------------------------------------------------------------------------- */
+/* --- session ------------------------------------------------------------------------------------------------------ */
 
 static void on_text(void *user, const uint8_t *data, size_t size)
 {
@@ -258,7 +258,7 @@ void device_set_window(struct device *d, unsigned int window)
 	session_set_window(d->session, window);
 }
 
-/* --- requests --------------------------------------------------------------------------------------------------------- */
+/* --- requests ----------------------------------------------------------------------------------------------------- */
 
 /* A board that answered and then lets requests run out is asked who it is again, so that its state says so. */
 static void on_watchdog(uv_timer_t *timer)
@@ -341,7 +341,7 @@ int device_learn_images(struct device *d, const struct value *reply)
 	return 0;
 }
 
-/* --- job -------------------------------------------------------------------------------------------------------------- */
+/* --- job ---------------------------------------------------------------------------------------------------------- */
 
 int device_job_possible(const struct device *d, const char **ret_text)
 {
@@ -403,7 +403,7 @@ void device_await_cancel(struct device *d)
 	d->private->back = NULL;
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void on_mark(void *user, enum console_mark mark)
 {

@@ -5,9 +5,9 @@
  *
  * A step starts one operation and, when that ends, judges the outcome. The runner alone owns waiting: deadlines,
  * unplugging, cancelling. Leaving a step, however it is left, cancels its pending request (step->leave, which may find
- * nothing pending; it is also called before end() is told of a deadline or an unplugged board). An operation never completes inside the
- * call that starts it. The runner knows no loop: the clock and the board are given by the owner, so that the table is
- * tested without either.
+ * nothing pending; it is also called before end() is told of a deadline or an unplugged board). An operation never
+ * completes inside the call that starts it. The runner knows no loop: the clock and the board are given by the owner, so
+ * that the table is tested without either.
  *
  * A job is counted: the registry's list of jobs holds one reference, watchers others. It goes on without any watcher
  * when detached; else the owner cancels it when its last client has gone. */
@@ -20,7 +20,8 @@
 struct job;
 struct device;
 
-/* What begin and end say: on to the next step; begin this step again; its operation runs; the job is done; on to job->next; or a negative errno with job->failure filled by job_fail. */
+/* What begin and end say: on to the next step; begin this step again; its operation runs; the job is done; on to
+ * job->next; or a negative errno with job->failure filled by job_fail. */
 enum verdict { JOB_NEXT = 1, JOB_AGAIN, JOB_WAIT, JOB_DONE, JOB_GOTO };
 
 struct job_step {

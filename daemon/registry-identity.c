@@ -185,7 +185,7 @@ struct identity *identity_for_tty(struct registry *r, const char *id)
 	return i;
 }
 
-/* --- the state directory ---------------------------------------------------------------------------------------------- */
+/* --- the state directory ------------------------------------------------------------------------------------------ */
 
 void identity_save(struct registry *r, const struct identity *i)
 {

@@ -106,7 +106,7 @@ void registry_job_save(struct registry *r, struct job *job)
 		log_warning(job->device_id, job->kind, "%s cannot be recorded in the state directory: %s", job->id, strerror(-e));
 }
 
-/* --- unfinished ------------------------------------------------------------------------------------------------------- */
+/* --- unfinished --------------------------------------------------------------------------------------------------- */
 
 struct unfinished {
 	struct registry *registry;

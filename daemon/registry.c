@@ -14,7 +14,7 @@
 #define GONE_US 5000000	       /* a board that re-enumerates is back within this time (SMP §9) */
 #define REBOOTING_US 60000000 /* ... and one that was told to reset */
 
-/* --- observers -------------------------------------------------------------------------------------------------------- */
+/* --- observers ---------------------------------------------------------------------------------------------------- */
 
 void registry_observe(struct registry *r, struct registry_observer *o)
 {
@@ -50,7 +50,7 @@ void registry_changed(struct registry *r, enum registry_event event, struct devi
 	}
 }
 
-/* --- devices ---------------------------------------------------------------------------------------------------------- */
+/* --- devices ------------------------------------------------------------------------------------------------------ */
 
 size_t registry_count(const struct registry *r)
 {
@@ -155,7 +155,7 @@ static void remove_device(struct registry *r, size_t at)
 	device_close(d, on_device_closed, r);
 }
 
-/* --- what comes and goes ---------------------------------------------------------------------------------------------- */
+/* --- what comes and goes ------------------------------------------------------------------------------------------ */
 
 static void announce(struct registry *r, struct device *d)
 {
@@ -257,7 +257,7 @@ static void open_tty(struct registry *r, const struct config_device *section)
 	registry_jobs_adopt(r, d);
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------- */
+/* --- life --------------------------------------------------------------------------------------------------------- */
 
 int registry_new(uv_loop_t *loop, const struct config *config, struct image_store *images, struct registry **ret,
 		char **ret_text)

@@ -125,7 +125,7 @@ static int reset_end(struct job *job, int result)
 	return JOB_NEXT;
 }
 
-/* --- the tables ------------------------------------------------------------------------------------------------------- */
+/* --- the tables --------------------------------------------------------------------------------------------------- */
 
 /* Requests have deadlines of their own; this one is for a request that never ends, with the time it may wait for the board. */
 #define BACKSTOP_MS 150000

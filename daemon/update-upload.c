@@ -50,7 +50,7 @@ int erase_end(struct job *job, int result)
 	return JOB_NEXT;
 }
 
-/* --- upload ----------------------------------------------------------------------------------------------------------- */
+/* --- upload ------------------------------------------------------------------------------------------------------- */
 
 static void run_progress(void *user, uint64_t acknowledged, uint64_t total)
 {

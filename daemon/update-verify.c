@@ -15,7 +15,7 @@
 #define CONFIRMS_MAX 3
 #define RETURNS_MAX 3
 
-/* --- what a list means ------------------------------------------------------------------------------------------------ */
+/* --- what a list means -------------------------------------------------------------------------------------------- */
 
 static enum sight judge_old(struct update *u, const struct image_slot *found)
 {
@@ -63,7 +63,7 @@ static int fail_sight(struct update *u)
 	}
 }
 
-/* --- reattach --------------------------------------------------------------------------------------------------------- */
+/* --- reattach ----------------------------------------------------------------------------------------------------- */
 
 static unsigned int remaining(struct update *u)
 {
@@ -189,7 +189,7 @@ int reattach_end(struct job *job, int result)
 	return JOB_AGAIN;
 }
 
-/* --- verify, confirm, final ------------------------------------------------------------------------------------------- */
+/* --- verify, confirm, final --------------------------------------------------------------------------------------- */
 
 static int done(struct update *u)
 {

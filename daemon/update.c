@@ -59,7 +59,7 @@ int update_start(struct device *device, struct blob *blob, const struct update_o
 	return 0;
 }
 
-/* --- jobs of an earlier daemon ---------------------------------------------------------------------------------------- */
+/* --- jobs of an earlier daemon ------------------------------------------------------------------------------------ */
 
 int update_resume(struct registry *registry, const char *id, const struct record *record, struct blob *blob)
 {

@@ -19,7 +19,7 @@ KINDS = [
     'hang_up=on', 'banner=on', 'burst=lose', 'baud=921600', 'v1=on', 'v1=refuse', 'v1=silent', 'v1=none', 'frugal=on',
     'canonical=on', 'legacy_rc=on', 'image_check=on', 'params=off', 'bootloader_info=off', 'enum=off', 'echo=off',
     'buf_size=256', 'buf_size=1024,line_bufs=16', 'buf_size=2048,line_bufs=32,buf_count=8', 'shell=on',
-    'erase_ms=700', 'write_us=2000', 'swap_ms_per_kb=20', 'swap_ms_per_kb=20,banner=on', 'wait_dfu_ms=80',
+    'erase_ms=4000', 'write_us=2000', 'swap_ms_per_kb=20', 'swap_ms_per_kb=20,banner=on', 'wait_dfu_ms=80',
     'hang_up=on,wait_dfu_ms=80', 'mode=overwrite,downgrade=off',
 ]
 
@@ -75,7 +75,7 @@ def test_second_image(rack, image):
     assert slots[0, 0]['version'] == updates.OLD
 
 
-@pytest.mark.parametrize('keys', ['', 'rec_params=off', 'rec_state=on', 'rec_slots=on', 'rec_buf=512', 'rec_align=32'])
+@pytest.mark.parametrize('keys', ['', 'rec_params=off', 'rec_state=on', 'rec_slots=on', 'rec_buf=512', 'rec_align=32', 'erase_ms=4000'])
 def test_recovery(rack, image, keys):
     r = rack(keys=keys)
     c = r.ready()

@@ -9,7 +9,7 @@
 
 #include "update-board.h"
 
-/* --- step by step: what is said ------------------------------------------------------------------------------------------- */
+/* --- step by step: what is said ----------------------------------------------------------------------------------- */
 
 /* Of the plain swap update: which request, what happens, how it ends. The list of requests is FRESH above. */
 static const struct {
@@ -118,7 +118,7 @@ START_TEST(step)
 }
 END_TEST
 
-/* --- single things -------------------------------------------------------------------------------------------------------- */
+/* --- single things ------------------------------------------------------------------------------------------------ */
 
 START_TEST(trail)
 {
@@ -238,7 +238,7 @@ START_TEST(failure_words)
 }
 END_TEST
 
-/* --- jobs of an earlier daemon --------------------------------------------------------------------------------------------- */
+/* --- jobs of an earlier daemon ------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *name;

@@ -11,7 +11,7 @@
 
 #include "update-board.h"
 
-/* --- modes and starting states (SMP §7.4, §7.5, §8.3) --------------------------------------------------------------------- */
+/* --- modes and starting states (SMP §7.4, §7.5, §8.3) ------------------------------------------------------------- */
 
 static const struct start {
 	const char *name;
@@ -145,7 +145,7 @@ START_TEST(start)
 }
 END_TEST
 
-/* --- everything, everywhere ----------------------------------------------------------------------------------------------- */
+/* --- everything, everywhere --------------------------------------------------------------------------------------- */
 
 #define MODES 8 /* the first starts */
 static const struct update_options detours[] = {

@@ -21,7 +21,7 @@ const char *happening_name(enum happening what)
 	return names[what];
 }
 
-/* --- the device layer ------------------------------------------------------------------------------------------------- */
+/* --- the device layer --------------------------------------------------------------------------------------------- */
 
 #define PENDING_MAX 32
 static struct request *pending[PENDING_MAX];
@@ -129,7 +129,7 @@ void blob_unref(struct blob *blob)
 	blob->references--;
 }
 
-/* --- what happens ----------------------------------------------------------------------------------------------------- */
+/* --- what happens ------------------------------------------------------------------------------------------------- */
 
 static void answer_error(struct request *request, int error)
 {
@@ -298,7 +298,7 @@ static void play(void)
 	}
 }
 
-/* --- the job's owner -------------------------------------------------------------------------------------------------- */
+/* --- the job's owner ---------------------------------------------------------------------------------------------- */
 
 static void arm(struct job *job, unsigned int ms)
 {
