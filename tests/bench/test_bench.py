@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The benchmark works: its figures are there, its cables do what is asked of them. How fast it was is nobody's test."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+BUILD = os.environ.get('MCUMGRD_BUILD')
+if BUILD:
+    os.environ.setdefault('MCUMGRD', f'{BUILD}/daemon/mcumgrd')
+    os.environ.setdefault('MCUMGR_SIM', f'{BUILD}/tests/sim/mcumgr-sim')
+    os.environ.setdefault('BENCH_LINK', f'{BUILD}/tests/bench/bench-link')
+
+sys.path.insert(0, str(HERE))
+import bench  # noqa: E402
+import limits  # noqa: E402
+
+
+def test_limit_of_the_wire():
+    """By hand: a message of 380 bytes is a packet of 384, four lines of 93 and one of 12: 4 * 127 + 19 bytes."""
+    assert limits.framed(380) == 527
+    assert limits.framed(89) == 127
+    most = limits.limit('image', 100000, 115200, 384, 4, 0.004)
+    assert (most.chunk, most.request) == (354, 527)  # the table of chunk sizes for offsets beyond 65535
+    assert most.wire == 11520 * 354 / 527
+    round_trip = (527 + most.reply) * 10 / 115200 + 0.008
+    assert most.buffers == pytest.approx(3 * 354 / round_trip)
+    assert most.least == most.wire
+    assert limits.limit('image', 100000, 0, 384, 4, 0.004).wire is None
+
+
+@pytest.mark.parametrize('kind', ['image', 'write', 'read'])
+def test_cell(kind):
+    r = bench.one_cell(kind, 1000000, 384, 1, size=20480)
+    assert r['problem'] is None and r['rate'] > 0 and r['cpu_s'] >= 0
+    way = r['crossed']['to_host' if kind == 'read' else 'to_board']
+    assert way['wire'] == way['offered'] == way['delivered'] > 20480 * 4 / 3
+    assert way['wire'] * 10 / 1000000 <= r['seconds'], 'faster than the wire'
+
+
+@pytest.mark.parametrize('bad, counter', [({'loss': 0.03}, 'lost_lines'), ({'flip': 0.03}, 'flipped_lines'),
+                                          ({'log_between': 0.5}, 'log')])
+def test_bad_cable(bad, counter):
+    r = bench.one_cell('image', 3000000, 384, 0, size=20480, **bad)
+    assert r['problem'] is None
+    assert r['crossed']['to_board'][counter] + r['crossed']['to_host'][counter] > 0
+
+
+def test_many_boards():
+    r = bench.many_cell(3, 1000000, 16384, store=65536)
+    assert r['rate'] > 0 and r['slowest'] > 0 and r['echo_count'] > 0 and r['rss_kib'] > 0
+
+
+def test_program(tmp_path):
+    out = subprocess.run([sys.executable, '-B', str(HERE / 'bench.py'), '--cell', 'image,3000000,384,0,4', '--seconds', '0.2',
+                          '--json', str(tmp_path / 'j'), '--markdown', str(tmp_path / 'm')], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    assert '% of wire' in out.stdout and 'round trip' in out.stderr
+    assert (tmp_path / 'm').read_text().strip() == out.stdout.strip()
+    said = json.loads((tmp_path / 'j').read_text())
+    assert said['machine']['cores'] == os.cpu_count() and said['one'][0]['problem'] is None
