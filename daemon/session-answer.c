@@ -152,6 +152,15 @@ static struct session_request *find_request(const struct session *s, const struc
 	return smp_header_answers(reply, &sent) ? e : NULL;
 }
 
+/* A board works in order: who answers this has done with what came before. */
+static void forget_stuck(struct session *s, uint8_t sequence)
+{
+	if (s->sequences[sequence].number < s->stuck_number || !s->stuck_number)
+		return;
+	s->stuck_number = 0;
+	session_wake(s);
+}
+
 void session_take_message(struct session *s, const uint8_t *data, size_t size)
 {
 	struct smp_header header;
@@ -164,6 +173,7 @@ void session_take_message(struct session *s, const uint8_t *data, size_t size)
 	if (s->callbacks.frame)
 		s->callbacks.frame(s->user, false, &header, size);
 	struct session_request *e = find_request(s, &header);
+	forget_stuck(s, header.sequence);
 	if (e)
 		take_answer(s, e, header.sequence, data + SMP_HEADER_SIZE, size - SMP_HEADER_SIZE);
 	else
@@ -188,7 +198,7 @@ void session_take_damage(struct session *s, enum serial_damage why)
 static bool may_repeat(const struct session *s, struct session_request *e)
 {
 	const struct session_sequence *q = &s->sequences[e->sequences[e->sequence_count - 1]];
-	if (e->request->repeat != REPEAT_HARMLESS || !s->answered)
+	if (e->request->repeat != REPEAT_HARMLESS || !s->answered || session_is_crowded(s))
 		return false;
 	/* The attempt that finds out about pauses comes on top: it must not cost the request. */
 	if (s->pacing == PACING_TRIED && !q->paced && q->burst >= SESSION_BURST_LINES)
@@ -197,6 +207,19 @@ static bool may_repeat(const struct session *s, struct session_request *e)
 		return false;
 	e->repeats++;
 	return true;
+}
+
+/* A command that is never repeated and was not answered: lost, or the board is still at it. Chunks of jobs are short, and after
+ * a reset nothing of before counts. */
+static void remember_stuck(struct session *s, const struct session_request *e)
+{
+	const struct request *request = e->request;
+	if (request->repeat != REPEAT_NEVER || request->class == REQUEST_JOB || (request->group == SMP_OS && request->id == 5))
+		return;
+	uint64_t now = session_now();
+	if (!s->stuck_number || now >= s->stuck_until)
+		s->stuck_number = s->sequences[e->sequences[e->sequence_count - 1]].number;
+	s->stuck_until = now + SESSION_STUCK_MS;
 }
 
 static void lose(struct session *s, struct session_request *e, uint64_t now)
@@ -213,11 +236,13 @@ static void lose(struct session *s, struct session_request *e, uint64_t now)
 		serial_reader_reset(s->reader);
 		s->silent_until = now + SESSION_RAW_SILENCE_MS;
 	}
-	if (may_repeat(s, e))
+	if (may_repeat(s, e)) {
 		repeat(s, e);
-	else
-		session_fail(s, e, -ETIMEDOUT, "no answer within %u ms (%u attempt%s)", session_board_ms(s, e->request),
-				e->attempts, e->attempts == 1 ? "" : "s");
+		return;
+	}
+	remember_stuck(s, e);
+	session_fail(s, e, -ETIMEDOUT, "no answer within %u ms (%u attempt%s)", session_board_ms(s, e->request), e->attempts,
+			e->attempts == 1 ? "" : "s");
 }
 
 void session_expire_flying(struct session *s, uint64_t now)

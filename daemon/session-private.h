@@ -21,6 +21,8 @@
 #define SESSION_BUSY_MOST_MS 1000
 #define SESSION_BUSY_TOTAL_MS 5000
 #define SESSION_RAW_SILENCE_MS 3500   /* after a loss: a board drops half a message after 3 s (SMP §2.2) */
+#define SESSION_BEHIND_STUCK 2	      /* attempts behind a command that was given up: with it, what 4 buffers hold beside a reply */
+#define SESSION_STUCK_MS 60000	      /* then it is thought to be over, although nothing was answered since */
 #define SESSION_SEQUENCE_REST 128     /* numbers given out before one that was given up is used again */
 #define SESSION_REMEMBERED_ATTEMPTS 4 /* whose late replies still count */
 
@@ -45,6 +47,7 @@ TAILQ_HEAD(session_list, session_request);
 struct session_sequence {
 	struct session_request *owner; /* NULL: free, or resting */
 	uint64_t given_up;	       /* value of session.allocated at that time; 0: not */
+	uint64_t number;	       /* ... and when it was given out last */
 	uint64_t sent_us;
 	size_t burst; /* lines on the wire with it, without a pause */
 	bool paced;
@@ -77,6 +80,8 @@ struct session {
 	uint64_t held_at;	/* ms */
 	uint64_t wire_free_at;	/* ms: when everything sent so far is on the wire */
 	uint64_t silent_until;	/* ms: raw framing after a loss */
+	uint64_t stuck_number;	/* of a command that was given up and may still run on the board; 0: none */
+	uint64_t stuck_until;	/* ms */
 	bool answered;
 	uint64_t last_answer;
 	/* pacing, found by itself */
@@ -102,6 +107,9 @@ uint64_t session_waits_until(const struct session *s, const struct session_reque
 void session_move_to_flying(struct session *s, struct session_request *e);
 void session_move_to_waiting(struct session *s, struct session_request *e); /* to its head */
 bool session_may_send(const struct session *s, const struct session_request *e);
+/* The board may be at work on a command that was given up, and as much waits behind that as its buffers are sure to hold: one
+ * request more makes some servers fail for good (seen on Zephyr 4.4: an empty pool of buffers is not checked). */
+bool session_is_crowded(const struct session *s);
 
 /* session-send.c */
 void session_transmit(struct session *s, struct session_request *e); /* an attempt; e flies */

@@ -76,6 +76,11 @@ static bool is_blocked_by_job(const struct session *s, const struct session_requ
 	return s->job_active && e->request->class == REQUEST_WRITE && !e->request->any_state;
 }
 
+bool session_is_crowded(const struct session *s)
+{
+	return s->stuck_number && s->allocated - s->stuck_number >= SESSION_BEHIND_STUCK && session_now() < s->stuck_until;
+}
+
 static bool has_room(const struct session *s, const struct session_request *e)
 {
 	const struct session_request *other;
@@ -101,7 +106,7 @@ static struct session_request *find_next(struct session *s, uint64_t now)
 			e->blocked_at = 0; /* its time stands still */
 			continue;
 		}
-		if (is_blocked_by_job(s, e)) {
+		if (is_blocked_by_job(s, e) || session_is_crowded(s)) {
 			if (!e->blocked_at)
 				e->blocked_at = now;
 			continue;
@@ -147,7 +152,10 @@ void session_expire_waiting(struct session *s, uint64_t now)
 			e = TAILQ_NEXT(e, link);
 			continue;
 		}
-		if (session_may_send(s, e))
+		if (session_may_send(s, e) && session_is_crowded(s))
+			session_fail(s, e, -ETIMEDOUT, "nothing is sent: the board seems to be at work on an earlier command that "
+					"did not answer in time");
+		else if (session_may_send(s, e))
 			session_fail(s, e, -EAGAIN, "waited %u ms behind a job that runs on the board",
 					session_board_ms(s, e->request));
 		else

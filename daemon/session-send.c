@@ -43,7 +43,7 @@ static uint8_t allocate_sequence(struct session *s, struct session_request *e)
 	}
 	uint8_t sequence = s->next_sequence++;
 	s->allocated++;
-	s->sequences[sequence] = (struct session_sequence){ .owner = e, .sent_us = uv_hrtime() / 1000 };
+	s->sequences[sequence] = (struct session_sequence){ .owner = e, .number = s->allocated, .sent_us = uv_hrtime() / 1000 };
 	e->sequences[e->sequence_count++] = sequence;
 	return sequence;
 }

@@ -188,6 +188,7 @@ void session_attach(struct session *s, struct port *port)
 	s->line_open = true;
 	s->wire_free_at = s->silent_until = s->typed_until = 0;
 	s->typed_open = false;
+	s->stuck_number = 0;
 	s->short_answered = s->burst_answered = false;
 	s->bursts_lost = 0;
 	reset_reader(s);

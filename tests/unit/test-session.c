@@ -618,6 +618,39 @@ START_TEST(silent_board_gets_one_attempt)
 }
 END_TEST
 
+/* What may still be at work on the board, and what waits behind it, stays within what its buffers hold. */
+START_TEST(a_stuck_command_is_not_buried)
+{
+	const enum act acts[] = { ANSWER, DROP, DROP, DROP, ANSWER };
+	start(acts, ARRAY_SIZE(acts), 0);
+	warm_up();
+	struct outcome stuck = make(REQUEST_WRITE, 1, REPEAT_NEVER, 1);
+	submit(&stuck);
+	wait_for(&stuck);
+	ck_assert_int_eq(stuck.error, -ETIMEDOUT);
+	request_release(&stuck.request);
+	for (int i = 0; i < 3; i++) {
+		struct outcome o = make(REQUEST_READ, 0, REPEAT_HARMLESS, 1);
+		submit(&o);
+		wait_for(&o);
+		ck_assert_int_eq(o.error, -ETIMEDOUT);
+		request_release(&o.request);
+	}
+	ck_assert_uint_eq(heard, 4); /* the warm-up, the stuck one, two behind it */
+	/* A late answer to any of them, although nobody waits for it: the board has done with them. */
+	reply_with(&heard_headers[2], heard_headers[2].sequence, "\xa0", 1, 0);
+	for (bool answered = false; !answered;) {
+		struct outcome o = make(REQUEST_READ, 0, REPEAT_HARMLESS, 1);
+		submit(&o);
+		wait_for(&o);
+		answered = o.error == 0;
+		request_release(&o.request);
+	}
+	ck_assert_uint_eq(heard, 5);
+	finish();
+}
+END_TEST
+
 START_TEST(half_line_is_ended_before_the_first_frame)
 {
 	start(NULL, 0, 0);
@@ -1300,6 +1333,7 @@ int main(void)
 	tcase_add_loop_test(tcase, one_exchange, 0, (int)ARRAY_SIZE(exchanges));
 	tcase_add_test(tcase, text_reaches_the_console);
 	tcase_add_test(tcase, silent_board_gets_one_attempt);
+	tcase_add_test(tcase, a_stuck_command_is_not_buried);
 	tcase_add_test(tcase, half_line_is_ended_before_the_first_frame);
 	tcase_add_loop_test(tcase, a_request_behind_keystrokes, 0, (int)ARRAY_SIZE(typed_rows));
 	tcase_add_test(tcase, a_shell_keeps_its_half_line);

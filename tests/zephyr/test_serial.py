@@ -487,7 +487,6 @@ def test_a_busy_board_is_not_overrun(board, daemon):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="late requests are not counted against the buffers")
 def test_a_board_that_is_busy_for_long_is_not_overrun(board, daemon):
     """The same when the command takes longer than anybody waits: what is asked meanwhile,
     and asked again, and the looks at a board that seems dead, add up."""
