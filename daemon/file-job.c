@@ -84,8 +84,10 @@ static int fail_as(struct file_job *f, int error, const char *name, const char *
 	if (strcmp(name, "LimitExceeded") == 0) {
 		parameters_text(&p, "limit", "fileBytes");
 		parameters_int(&p, "maximum", LIMIT_FILE_BYTES);
+		parameters_format(&p, "message", "%s: %s", f->path, what);
+	} else {
+		common(f, &p, what);
 	}
-	common(f, &p, what);
 	parameters_text(&p, "hint", hint);
 	return job_fail(&f->job, error, name, parameters_finish(&p));
 }

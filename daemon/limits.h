@@ -8,6 +8,7 @@
 #define LIMIT_INPUT_BYTES (256u << 20)	      /* unread messages of all connections: the largest is cut off */
 #define LIMIT_CONNECTIONS 512		      /* API connections at once */
 #define LIMIT_OUTPUT_BYTES (4u << 20)	      /* unsent bytes of a stream before replies are dropped and told as missed */
+#define LIMIT_OUTPUT_TOTAL_BYTES (256u << 20) /* unsent replies of all connections: the largest is cut off */
 #define LIMIT_IMAGE_STORE_BYTES (256u << 20)  /* image files kept, in all */
 #define LIMIT_IMAGES 64			      /* image files kept */
 #define LIMIT_DEVICES 1024		      /* boards known at once */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -117,6 +116,8 @@ static void on_sent(uv_write_t *write, int status)
 	struct connection *c = o->connection;
 
 	c->unsent -= o->size;
+	if (!c->broken)
+		c->server->output_bytes -= o->size;
 	free(o->data);
 	free(o);
 	if (c->closing)
@@ -141,11 +142,35 @@ static void on_sent(uv_write_t *write, int status)
 
 static void on_turn(uv_timer_t *timer);
 
+static void break_off(struct connection *c)
+{
+	if (!c->broken)
+		c->server->output_bytes -= c->unsent;
+	c->broken = true;
+	uv_timer_start(&c->turn, on_turn, 0, 0);
+}
+
 static void give_up(struct connection *c, const char *why)
 {
 	log_error(NULL, "api", "a reply cannot be sent: %s", why);
-	c->broken = true;
-	uv_timer_start(&c->turn, on_turn, 0, 0);
+	break_off(c);
+}
+
+/* All clients together leave more unread than the daemon wants to hold: the one with the most goes. */
+static void check_output(struct server *s)
+{
+	struct connection *most = NULL;
+
+	if (s->output_bytes <= LIMIT_OUTPUT_TOTAL_BYTES)
+		return;
+	for (struct connection *c = s->connections; c; c = c->next)
+		if (!c->closing && !c->broken && (!most || c->unsent > most->unsent))
+			most = c;
+	if (!most)
+		return;
+	log_warning(NULL, "api", "process %d of user %u is cut off: clients leave too much unread",
+			(int)most->peer.pid, (unsigned int)most->peer.uid);
+	break_off(most);
 }
 
 /* Takes data over. */
@@ -168,21 +193,29 @@ static void send_data(struct connection *c, char *data, size_t size)
 		return;
 	}
 	c->unsent += size;
+	c->server->output_bytes += size;
 	if (c->unsent > LIMIT_OUTPUT_BYTES)
 		c->slow = true;
+	check_output(c->server);
+}
+
+static json_object *limit_exceeded(const char *limit, int64_t maximum, const char *message, const char *hint)
+{
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "limit", json_object_new_string(limit));
+	json_object_object_add(o, "maximum", json_object_new_int64(maximum));
+	json_object_object_add(o, "message", json_object_new_string(message));
+	json_object_object_add(o, "hint", json_object_new_string(hint));
+	return o;
 }
 
 static json_object *too_large(size_t size)
 {
-	json_object *o = json_object_new_object();
 	char text[80];
 
 	snprintf(text, sizeof(text), "the answer has %zu bytes, more than a message may have", size);
-	json_object_object_add(o, "limit", json_object_new_string("message"));
-	json_object_object_add(o, "maximum", json_object_new_int64(LIMIT_MESSAGE_BYTES));
-	json_object_object_add(o, "message", json_object_new_string(text));
-	json_object_object_add(o, "hint", json_object_new_string("ask for less at once"));
-	return o;
+	return limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "ask for less at once");
 }
 
 /* Takes parameters over. */
@@ -275,18 +308,6 @@ static void on_allocate(uv_handle_t *handle, size_t suggested _unused_, uv_buf_t
 	*buffer = uv_buf_init(c->server->buffer, SERVER_READ_BYTES);
 }
 
-/* The client has closed both ways, not only its sending side. */
-static bool is_gone(struct connection *c)
-{
-	struct pollfd p = { 0 };
-	uv_os_fd_t fd;
-
-	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0)
-		return true;
-	p.fd = fd;
-	return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR | POLLNVAL));
-}
-
 /* All messages taken and answered, and no more will come. */
 static void check_ended(struct connection *c)
 {
@@ -296,10 +317,12 @@ static void check_ended(struct connection *c)
 
 static void on_end(struct connection *c, ssize_t why)
 {
+	uv_os_fd_t fd;
+
 	c->ended = true;
 	c->reading = false;
 	uv_read_stop((uv_stream_t *)&c->pipe);
-	if (why != UV_EOF || is_gone(c))
+	if (why != UV_EOF || uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 || server_peer_is_gone(fd))
 		connection_close(c);
 	else
 		check_ended(c);
@@ -403,39 +426,13 @@ static void process(struct connection *c)
 	check_ended(c);
 }
 
-static void read_peer(struct connection *c)
-{
-	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	socklen_t size = sizeof(credentials);
-	gid_t groups[256];
-	uv_os_fd_t fd;
-
-	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0)
-		return;
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
-	c->peer = (struct peer){ .pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid };
-	size = sizeof(groups);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0 || size == 0)
-		return;
-	c->peer.groups = malloc(size);
-	if (!c->peer.groups)
-		return;
-	memcpy(c->peer.groups, groups, size);
-	c->peer.group_count = size / sizeof(gid_t);
-}
-
 /* Says so as if to the first call, which the client is about to make or has made. */
 static void refuse(struct connection *c)
 {
-	json_object *o = json_object_new_object();
-
 	log_warning(NULL, "api", "process %d of user %u is refused: %d connections are open", (int)c->peer.pid,
 			(unsigned int)c->peer.uid, LIMIT_CONNECTIONS);
-	json_object_object_add(o, "limit", json_object_new_string("connections"));
-	json_object_object_add(o, "maximum", json_object_new_int(LIMIT_CONNECTIONS));
-	json_object_object_add(o, "message", json_object_new_string("too many connections are open"));
-	json_object_object_add(o, "hint", json_object_new_string("close some, or try again later"));
-	send_reply(c, "io.mcumgr.LimitExceeded", o, false);
+	send_reply(c, "io.mcumgr.LimitExceeded", limit_exceeded("connections", LIMIT_CONNECTIONS,
+			"too many connections are open", "close some, or try again later"), false);
 	close_flushed(c);
 }
 
@@ -462,6 +459,7 @@ static int new_connection(struct server *s, struct connection **ret)
 void connection_accept(struct server *s)
 {
 	struct connection *c;
+	uv_os_fd_t fd;
 	int e = new_connection(s, &c);
 
 	if (e < 0) {
@@ -473,7 +471,8 @@ void connection_accept(struct server *s)
 		connection_close(c);
 		return;
 	}
-	read_peer(c);
+	if (uv_fileno((uv_handle_t *)&c->pipe, &fd) == 0)
+		server_read_peer(fd, &c->peer);
 	if (s->connection_count > LIMIT_CONNECTIONS)
 		refuse(c);
 	else

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,4 +186,29 @@ void server_unbind(struct server *s)
 	if (s->lock >= 0)
 		close(s->lock);
 	s->lock = -1;
+}
+
+void server_read_peer(int fd, struct peer *ret)
+{
+	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t size = sizeof(credentials);
+	gid_t groups[256];
+
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
+	*ret = (struct peer){ .pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid };
+	size = sizeof(groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0 || size == 0)
+		return;
+	ret->groups = malloc(size);
+	if (!ret->groups)
+		return;
+	memcpy(ret->groups, groups, size);
+	ret->group_count = size / sizeof(gid_t);
+}
+
+bool server_peer_is_gone(int fd)
+{
+	struct pollfd p = { .fd = fd };
+
+	return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLERR | POLLNVAL));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Between server.c (the socket), server-listen.c (how it is made) and server-connection.c (the connections). */
+/* Between server.c (the socket), server-listen.c (how it is made, and who comes) and server-connection.c (the connections). */
 
 #include "daemon/server.h"
 
@@ -19,7 +19,8 @@ struct server {
 	void *user;
 	struct connection *connections;
 	size_t connection_count;
-	size_t input_bytes; /* unread ones of all connections */
+	size_t input_bytes;  /* unread ones of all connections */
+	size_t output_bytes; /* unsent ones of all connections that are not given up */
 	char *path;	    /* to be removed at the end; NULL: not ours */
 	dev_t device;
 	ino_t inode;
@@ -33,6 +34,11 @@ struct server {
 int server_bind(struct server *s, const char *path, const char *group, char **ret_text);
 /* Removes what server_bind made. */
 void server_unbind(struct server *s);
+
+/* Who is at the other end of a connected socket; ret->groups is malloc'd. What cannot be read stays as it is. */
+void server_read_peer(int fd, struct peer *ret);
+/* It has closed both ways, not only its sending side. */
+bool server_peer_is_gone(int fd);
 
 void connection_accept(struct server *s);
 /* Tells the call that the daemon ends, sends what is unsent, closes. */

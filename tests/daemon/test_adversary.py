@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What an attacker, a bad disk or bad luck in the wrong moment could do to the daemon."""
 
+import socket
+import time
+
 import pytest
 import rack as racks
 import updates
@@ -56,3 +59,39 @@ def test_image_that_cannot_be_confirmed(rack, image):
     assert isinstance(end, racks.Error), end
     assert 'confirm' in end.parameters['message']
     assert not r.sim.state('a')['confirmed']
+
+
+def test_file_that_claims_to_be_too_large(rack):
+    """The error is one that the interface has."""
+    import hostile_board
+    board = hostile_board.Board({(0, 6): {'buf_size': 384, 'buf_count': 1}, (8, 0): {'off': 0, 'data': b'abc', 'len': 1 << 40}})
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    error = c.fails('FileRead', device='hostile', path='/a')
+    assert error.name == 'LimitExceeded' and error.parameters['message'].startswith('/a: ')
+    board.close()
+
+
+def test_answers_that_nobody_reads(rack):
+    """They are bounded in all, not only for each client; who reads is served."""
+    r = rack()
+    c = r.ready()
+    idle = []
+    for _ in range(90):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(r.socket)
+        s.setblocking(False)
+        idle.append(s)
+    call = b'{"method":"org.varlink.service.GetInterfaceDescription","parameters":{"interface":"io.mcumgr"}}\0' * 200
+    deadline = time.monotonic() + 30
+    while 'leave too much unread' not in r.text():
+        assert time.monotonic() < deadline
+        for s in idle:
+            try:
+                s.send(call)
+            except OSError:  # full, or cut off
+                pass
+        assert c.call('Echo', text='x') == {'text': 'x'}
+    for s in idle:
+        s.close()
+    assert c.call('Echo', text='y') == {'text': 'y'}
