@@ -37,16 +37,20 @@ static int write_all(int fd, const uint8_t *data, size_t size)
 int image_file_write(const char *folder, const char *hash, const uint8_t *data, size_t size)
 {
 	_cleanup_free_ char *path = file_path(folder, hash, ""), *draft = file_path(folder, hash, ".XXXXXX");
+	struct stat st;
 	int fd, e;
 
 	if (!path || !draft)
 		return -ENOMEM;
-	if (access(path, F_OK) == 0)
+	/* One that was cut short is written again. */
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size)
 		return 0;
 	fd = mkostemp(draft, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	e = write_all(fd, data, size);
+	if (e == 0 && fdatasync(fd) < 0)
+		e = -errno;
 	if (close(fd) < 0 && e == 0)
 		e = -errno;
 	if (e == 0 && rename(draft, path) < 0)

@@ -198,6 +198,7 @@ static void start_signals(struct daemon *d)
 		int number;
 	} signals[] = { { &d->term, SIGTERM }, { &d->interrupt, SIGINT }, { &d->hang_up, SIGHUP } };
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write that fails is told; a limit must not end the daemon */
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++) {
 		uv_signal_init(&d->loop, signals[i].handle);
 		signals[i].handle->data = d;

@@ -53,7 +53,7 @@ static int make_directory(const char *dir)
 
 static int read_small(int directory, const char *name, char *buffer, size_t size, size_t *ret_size)
 {
-	_cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	size_t n = 0;
 
 	if (fd < 0)

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """What an attacker, a bad disk or bad luck in the wrong moment could do to the daemon."""
 
+import os
+import random
+import resource
+import signal
 import socket
 import time
 
@@ -95,3 +99,52 @@ def test_answers_that_nobody_reads(rack):
     for s in idle:
         s.close()
     assert c.call('Echo', text='y') == {'text': 'y'}
+
+
+def test_state_directory_full_of_rubbish(rack, image):
+    """Nothing there may hold the daemon up, or keep it from its boards."""
+    r = rack()
+    r.ready()
+    assert r.stop() == 0
+    state = r.dir / 'state'
+    for folder in 'boards', 'jobs', 'images':
+        names = (c * 64 for c in 'abcd') if folder == 'images' else ('fifo', 'folder', 'link', 'bytes')
+        fifo, directory, link, data = (state / folder / n for n in names)
+        os.mkfifo(fifo)
+        directory.mkdir()
+        link.symlink_to('/dev/zero')
+        data.write_bytes(random.Random(1).randbytes(5000))
+    r.start()
+    c = r.ready()
+    for letter in 'abcd':
+        assert c.fails('Update', device='a', file=letter * 64).name == 'NoSuchImage'
+    assert updates.run(c, image)['outcome'] == 'updated'
+
+
+def test_no_room_for_files(rack, image):
+    """A limit or a full disk: the update goes on in memory, and the log says so."""
+    r = rack()
+    r.ready()
+    assert r.stop() == 0
+    limit = len((r.dir / 'log').read_bytes()) + 8000
+    assert limit < len(image.data)
+    r.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    assert updates.run(r.ready(), image)['outcome'] == 'updated'
+    assert 'kept in memory only: File too large' in r.text()
+
+
+def test_file_that_was_cut_short_on_the_disk(rack, image):
+    """Put again, it is whole again, also for the next daemon: a job of this one may need it there."""
+    r = rack()
+    hash = r.ready().put(image.data)['hash']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    file = r.dir / 'state/images' / hash
+    file.write_bytes(image.data[:1000])
+    r.start()
+    assert r.ready().put(image.data)['hash'] == hash
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    assert file.read_bytes() == image.data
+    r.start()
+    c = r.ready()
+    c.send('Update', {'device': 'a', 'file': hash}, more=True)
+    assert updates.follow(c)['outcome'] == 'updated'
