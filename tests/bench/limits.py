@@ -58,13 +58,14 @@ class Limit:
 def limit(kind, size, baud, buf_size, buf_count, latency, download_chunk=None, name=None):
     """kind: image, write or read. latency: seconds, one way."""
     message = buf_size - 4
+    last = size - 1  # the largest offset, whose number takes the most room
     if kind == 'read':
         chunk = download_chunk
-        request = framed(8 + 1 + text('off') + cbor_head(size) + text('name') + text(name))
-        reply = framed(8 + 2 + text('off') + cbor_head(size) + text('data') + cbor_head(chunk) + chunk)
+        request = framed(8 + 1 + text('off') + cbor_head(last) + text('name') + text(name))
+        reply = framed(8 + 2 + text('off') + cbor_head(last) + text('data') + cbor_head(chunk) + chunk)
         full = reply
     else:
-        around = around_upload(size, name)
+        around = around_upload(last, name)
         chunk = chunk_of(message, around)
         request = full = framed(around + cbor_head(chunk) + chunk)
         reply = framed(8 + 2 + text('off') + cbor_head(size))
