@@ -17,6 +17,7 @@
 #define SESSION_PAUSE_MS 11	      /* a line; enough for a board with two line buffers and a tick of 10 ms */
 #define SESSION_BURST_LINES 3	      /* lines at once that such a board loses */
 #define SESSION_BURSTS_LOST 4	      /* in a row, by a board that has taken one before: two are bad luck of a bad cable */
+#define SESSION_BURSTS_REFUSED 3	      /* ... of one request of a client: its last attempt must not go the same way */
 #define SESSION_BUSY_FIRST_MS 50
 #define SESSION_BUSY_MOST_MS 1000
 #define SESSION_BUSY_TOTAL_MS 5000

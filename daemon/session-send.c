@@ -32,7 +32,9 @@ static bool is_resting(const struct session *s, const struct session_sequence *q
 static uint8_t allocate_sequence(struct session *s, struct session_request *e)
 {
 	if (e->sequence_count == SESSION_REMEMBERED_ATTEMPTS) {
-		session_give_up_sequence(s, e->sequences[0]);
+		/* After "busy" it was free, and may be another's now. */
+		if (s->sequences[e->sequences[0]].owner == e)
+			session_give_up_sequence(s, e->sequences[0]);
 		memmove(e->sequences, e->sequences + 1, --e->sequence_count);
 	}
 	for (unsigned int i = 0; i < 256; i++) {
@@ -173,6 +175,8 @@ void session_pacing_lost(struct session *s, const struct session_sequence *q)
 		s->burst_answered = true; /* the pause was no cure either */
 		return;
 	}
-	if (s->pacing == PACING_NONE && !q->paced && ++s->bursts_lost >= (s->burst_answered ? SESSION_BURSTS_LOST : 1))
+	bool chunk = q->owner && q->owner->request->class == REQUEST_JOB;
+	unsigned int suspect = !s->burst_answered ? 1 : chunk ? SESSION_BURSTS_LOST : SESSION_BURSTS_REFUSED;
+	if (s->pacing == PACING_NONE && !q->paced && ++s->bursts_lost >= suspect)
 		s->pacing = PACING_TRIED;
 }
