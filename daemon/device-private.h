@@ -70,6 +70,7 @@ struct device_private {
 
 	unsigned int open_pause_ms, probe_pause_ms, text_pause_ms;
 	uint64_t probed_ms; /* end of the last probe */
+	uint64_t since_ms;  /* of the last change of state, by a clock that only goes forward */
 	uint64_t timeouts_seen, answers_seen;
 
 	struct probe probe;

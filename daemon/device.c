@@ -56,6 +56,7 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 		return;
 	if (state != d->state) {
 		d->since_us = wall_us();
+		d->private->since_ms = uv_hrtime() / 1000000;
 		log_info(d->id, "device", "%s%s%s", state_names[state], reason ? ": " : "", reason ? reason : "");
 	}
 	d->state = state;
@@ -461,6 +462,7 @@ int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const
 		d->registry = registry;
 		d->state = DEVICE_ABSENT;
 		d->since_us = wall_us();
+		p->since_ms = uv_hrtime() / 1000000;
 		d->interface = -1;
 		d->tuning = (struct device_tuning){.frame_size = -1, .timeout_ms = -1, .retries = -1};
 		p->loop = loop;

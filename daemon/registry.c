@@ -11,8 +11,8 @@
 #include "daemon/registry-private.h"
 
 #define SWEEP_MS 1000
-#define GONE_US 5000000	       /* a board that re-enumerates is back within this time (SMP §9) */
-#define REBOOTING_US 60000000 /* ... and one that was told to reset */
+#define GONE_MS 5000	     /* a board that re-enumerates is back within this time (SMP §9) */
+#define REBOOTING_MS 60000 /* ... and one that was told to reset */
 
 /* --- observers ---------------------------------------------------------------------------------------------------- */
 
@@ -173,24 +173,22 @@ static bool is_pinned(const struct registry *r, const struct device *d)
 	return false;
 }
 
-static bool is_gone(const struct registry *r, const struct device *d, uint64_t now_us)
+static bool is_gone(const struct registry *r, const struct device *d, uint64_t now_ms)
 {
 	if (device_is_plugged(d) || d->job || is_pinned(r, d))
 		return false;
-	return now_us - d->since_us >= (d->private->expecting ? REBOOTING_US : GONE_US);
+	return now_ms - d->private->since_ms >= (d->private->expecting ? REBOOTING_MS : GONE_MS);
 }
 
 static void on_sweep(uv_timer_t *timer)
 {
 	struct registry *r = timer->data;
-	struct timespec t;
+	uint64_t now_ms = uv_hrtime() / 1000000; /* the clock on the wall may jump */
 	bool more = false;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	uint64_t now_us = (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 	for (size_t i = r->device_count; i-- > 0;) {
 		struct device *d = r->devices[i];
-		if (is_gone(r, d, now_us))
+		if (is_gone(r, d, now_ms))
 			remove_device(r, i);
 		else
 			more |= !device_is_plugged(d) && !is_pinned(r, d);

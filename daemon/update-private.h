@@ -87,6 +87,7 @@ struct update {
 	enum reattach_phase reattach;
 	enum sight sight;
 	bool awaiting, reset_answered, seen_old;
+	bool confirming; /* asked for, and no list was seen since */
 	uint64_t boots_before, boots_at_look, reset_ms, deadline_ms, seen_old_ms;
 };
 

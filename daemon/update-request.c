@@ -108,6 +108,7 @@ int update_take_state(struct update *u)
 		return r;
 	memcpy(u->slots, slots, sizeof(slots));
 	u->slot_count = count;
+	u->confirming = false;
 	device_learn_images(u->job.device, u->answer->payload);
 	return 0;
 }

@@ -94,7 +94,7 @@ static int fail_gone(struct update *u)
 		return update_fail_answer(u, -ENODEV);
 	return update_not_booted(u, "silent", "see the board's console, or reset it by hand; then update again",
 			"The board did not come back within its boot timeout%s: what it runs is not known",
-			u->phase == PHASE_BOOTED ? ", after it had been seen to run the new image" : "");
+			u->phase >= PHASE_BOOTED ? ", after it had been seen to run the new image" : "");
 }
 
 static int time_is_up(struct update *u)
@@ -177,7 +177,7 @@ int reattach_end(struct job *job, int result)
 
 	if (u->reattach == REATTACH_LOOK)
 		return look_end(u, result);
-	if (result == -ETIMEDOUT && update_now(u) >= u->deadline_ms)
+	if (result == -ETIMEDOUT && (!job->device || update_now(u) >= u->deadline_ms))
 		return time_is_up(u);
 	if (u->resumed) {
 		/* Whether the reset of the daemon before was sent at all is not known: boots count from here. */
@@ -218,7 +218,7 @@ int verify_begin(struct job *job)
 		return verify_unlisted(u);
 	if (u->sight != SIGHT_NEW)
 		return fail_sight(u);
-	update_reach(u, PHASE_BOOTED);
+	update_reach(u, active->confirmed ? PHASE_CONFIRMED : PHASE_BOOTED);
 	job_set_message(job, "%s is the active image", active->version);
 	if (active->confirmed)
 		return update_goto(u, "final");
@@ -251,6 +251,7 @@ int confirm_begin(struct job *job)
 	struct writer w = {0};
 
 	u->confirms++;
+	u->confirming = true;
 	writer_map(&w, u->image > 0 ? 2 : 1);
 	if (u->image > 0) {
 		/* The running image is the application's; another core's is named (SMP §8 step 9). */

@@ -63,8 +63,10 @@ char *update_where(const struct update *u)
 		n = asprintf(&text, "The reset was sent: whether the board runs %s or %s is not known.", old, version);
 		break;
 	case PHASE_BOOTED:
-		n = asprintf(&text, "The board ran %s when it was last seen, not confirmed: a reset goes back to %s.", version,
-				old);
+		n = asprintf(&text, u->confirming ? "The board ran %s when it was last seen, and may be confirmed: if not, a reset goes "
+						   "back to %s."
+						 : "The board ran %s when it was last seen, not confirmed: a reset goes back to %s.",
+				version, old);
 		break;
 	case PHASE_CONFIRMED:
 		n = asprintf(&text, "The board runs %s, confirmed.", version);

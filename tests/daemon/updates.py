@@ -109,7 +109,7 @@ def check(rack, end, image, board='a'):
         return 'old'
     if 'not known' in text or 'may be marked' in text:
         return 'unknown'
-    if 'not confirmed' in text:
+    if 'not confirmed' in text or 'may be confirmed' in text:
         # Seen to run, never seen again.
         return 'unknown'
     if 'is marked' in text:

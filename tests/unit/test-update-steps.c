@@ -74,7 +74,7 @@ static const struct {
 	{"list", 2, POWER_CUT, "NotBooted", "1.0.0 again"},
 	{"list", 2, DIE, "NotBooted", "did not come back"},
 	{"confirm", 0, UNPLUG, "NotBooted", "1.0.0 again"},
-	{"confirm", 0, UNPLUG_FOR_GOOD, "DeviceGone", "not confirmed"},
+	{"confirm", 0, UNPLUG_FOR_GOOD, "DeviceGone", "may be confirmed"},
 	{"confirm", 0, CANCEL, "updated", NULL},
 	{"confirm", 0, LOSE_REQUEST, "updated", NULL},
 	{"confirm", 0, LOSE_REPLY, "updated", NULL},
@@ -85,7 +85,7 @@ static const struct {
 	{"list", 3, UNPLUG_FOR_GOOD, "DeviceGone", NULL},
 	{"list", 3, CANCEL, "updated", NULL},
 	{"list", 3, LOSE_REPLY, "updated", NULL},
-	{"list", 3, RC_UNKNOWN, "DeviceError", "not confirmed"},
+	{"list", 3, RC_UNKNOWN, "DeviceError", "may be confirmed"},
 	{"list", 3, POWER_CUT, "updated", NULL},
 };
 

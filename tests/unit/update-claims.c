@@ -80,6 +80,8 @@ static void check_sentence(void)
 		claim(b.board.resets == 0 && (b.board.slot[1 - b.board.active] == NEW || !known));
 	if (says("The board runs 2.0.0, confirmed") && known)
 		claim(runs(NEW) && b.board.confirmed);
+	if (says("not confirmed: a reset"))
+		claim(!b.board.confirmed || !known);
 	if (says("whether the board runs"))
 		claim(b.board.dead || b.board.unplugged || b.board.new_lacks_group);
 }
