@@ -3,7 +3,6 @@
 
 import hashlib
 import socket
-import time
 
 import pytest
 
@@ -76,9 +75,14 @@ def test_hung_board_blocks_open_and_no_other(guest, bus):
     hung, well = bus.board('a', serial='HUNG'), bus.board('b', serial='WELL')
     hung_node, well_node = hung.plug()[0].node, well.plug()[0].node
     hung.hang()
-    job = guest.spawn(f': <>{hung_node}')
-    guest.run(f': <>{well_node}', timeout=4)
-    assert job.running()
+    for _ in range(5):  # the kernel gives up on the hung one after some seconds; a busy machine may take as long for the other
+        job = guest.spawn(f': <>{hung_node}')
+        guest.run(f': <>{well_node}')
+        overtaken = job.running()
+        if overtaken:
+            break
+        job.wait()
+    assert overtaken
     hung.resume()
     assert job.wait() == 0
 
@@ -111,7 +115,7 @@ def far_end(tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind('far')
         listener.listen(1)
-        listener.settimeout(10)
+        listener.settimeout(60)
         yield tmp_path / 'far', listener
 
 
@@ -122,7 +126,7 @@ def test_serial_adapter(guest, bus, far_end):
     expected = {'ID_VENDOR_ID': '0403', 'ID_MODEL_ID': '6001', 'ID_SERIAL_SHORT': 'FT1', 'ID_USB_DRIVER': 'ftdi_sio'}
     assert expected.items() <= tty.properties.items()
     with listener.accept()[0] as far:
-        far.settimeout(10)
+        far.settimeout(60)
         job = guest.spawn(f'{PORT.format(tty.node)}; exec 3<>{tty.node}; echo ping >&3; head -n 1 <&3')
         assert far.recv(100) == b'ping\n'
         far.sendall(b'pong\n')
@@ -148,8 +152,9 @@ def test_gadget_has_a_tty_on_either_side(guest):
 def test_simulated_board_drops_off_the_bus_at_a_reset(guest, boards):
     board = boards.add('reset', hang_up=1, boot_ms=200)
     tty = board.plug()
-    assert guest.run(f'{PORT.format(tty.node)}; printf "\\006\\011ABAKAAAGAABCAKFhZGJoaZsK\\n" >{tty.node}; '
-                     f'head -n 1 <{tty.node}').out == '\x06\x09ABELAAAHAABCAL9hcmJoaf9Hhw==\n'
+    # One descriptor for both: an answer that comes before a close is thrown away with it.
+    assert guest.run(f'{PORT.format(tty.node)}; exec 3<>{tty.node}; printf "\\006\\011ABAKAAAGAABCAKFhZGJoaZsK\\n" >&3; '
+                     f'head -n 1 <&3').out == '\x06\x09ABELAAAHAABCAL9hcmJoaf9Hhw==\n'
     mark, usb_mark = guest.mark(), board.usb.mark()
     board.command('reset')
     again = board.usb.wait_ttys(mark)[0]
@@ -161,11 +166,10 @@ def test_simulated_board_drops_off_the_bus_at_a_reset(guest, boards):
 def test_jobs_report_code_output_and_lines(guest):
     job = guest.spawn('echo one; echo two >&2; exit 7')
     assert (job.wait(), job.out, job.err) == (7, 'one\n', 'two\n')
-    job = guest.spawn('echo begun; sleep 100; echo never', stream=True)
+    job = guest.spawn('echo begun; sleep 1000; echo never', stream=True)
     job.wait_line('begun$')
-    started = time.monotonic()
     job.kill()
-    assert job.wait() == 143 and time.monotonic() - started < 10
+    assert job.wait() == 143
     assert job.lines() == ['begun']
 
 

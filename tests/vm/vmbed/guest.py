@@ -21,7 +21,8 @@ from pathlib import Path
 from . import image, packages
 
 BOOT_SECONDS = 180
-JOB_SECONDS = 60
+JOB_SECONDS = 120  # for what takes a moment: the machine may be busy with other things
+QMP_SECONDS = 60
 
 
 class GuestError(Exception):
@@ -121,7 +122,7 @@ class Guest:
         with open(self.folder / 'qemu.log', 'wb') as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         for name, listener in listeners.items():
-            listener.settimeout(10)
+            listener.settimeout(QMP_SECONDS)
             try:
                 connection = listener.accept()[0]
             except TimeoutError as error:
@@ -215,7 +216,7 @@ class Guest:
         channel = self.channels['qmp']
         channel.send(json.dumps({'execute': command, 'arguments': arguments, 'id': command}))
         mark = len(channel.lines)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + QMP_SECONDS
         while time.monotonic() < deadline:
             for line in channel.lines[mark:]:
                 mark += 1

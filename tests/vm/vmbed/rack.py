@@ -50,7 +50,7 @@ class Rack:
         return shlex.join(['mcumgrctl', '--socket', self.socket, *(['-d', device] if device else []), '--json',
                            *map(str, words)])
 
-    def ctl(self, *words, device=None, timeout=120):
+    def ctl(self, *words, device=None, timeout=240):
         job = self.guest.spawn(self._ctl(words, device))
         return Result(job, job.wait(timeout))
 
@@ -64,7 +64,7 @@ class Rack:
     def mark(self):
         return self.guest.mark()
 
-    def wait(self, since=0, timeout=60, event=None, **fields):
+    def wait(self, since=0, timeout=120, event=None, **fields):
         """The device of the first event since the mark whose fields are these."""
         deadline = time.monotonic() + timeout
         lines = self.guest.channels['events'].lines

@@ -23,8 +23,8 @@ class Board:
     def state(self):
         return json.loads(self.command('state'))
 
-    def wait(self, condition, timeout=20):
-        self._boards.ask(f'{self.name} wait {condition} timeout={timeout * 1000}', timeout + 10)
+    def wait(self, condition, timeout=60):
+        self._boards.ask(f'{self.name} wait {condition} timeout={timeout * 1000}', timeout + 60)
 
     def plug(self):
         """Returns the tty."""
@@ -63,7 +63,7 @@ class Boards:
             board.command('unplug')
         return made if len(made) > 1 else made[0]
 
-    def ask(self, text, timeout=30):
+    def ask(self, text, timeout=120):
         done = self.guest.run(shlex.join(['ask', self._control[text.split()[0]], text]), timeout)
         return done.out.rstrip('\n')
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from .guest import GuestError
 
-PLUG_SECONDS = 60
+PLUG_SECONDS = 120
 
 
 class Tty:
@@ -45,7 +45,7 @@ def wait_ttys(guest, count, since, action='add', timeout=PLUG_SECONDS, **propert
     return found
 
 
-def command(guest, text, timeout=10):
+def command(guest, text, timeout=PLUG_SECONDS):
     """A line to usbip_acm; its answer is told apart from the events between."""
     mark = guest.mark('usb')
     guest.channels['usb'].send(text)
