@@ -23,7 +23,7 @@ static int on_echo(struct mcumgr *m, const struct mcumgr_reply *reply, void *use
 		printf("echo: %s\n", text(reply->parameters, "text"));
 	else if (reply->result == -EREMOTEIO)
 		printf("echo: %s\n", reply->error->message);
-	else
+	else if (reply->result != -ECANCELED) /* that is mcumgr_free() below */
 		printf("echo: %s\n", mcumgr_message(m));
 	return 0;
 }
