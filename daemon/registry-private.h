@@ -6,6 +6,7 @@
  *     registry           devices, ports that come and go, observers
  *     registry-identity  who is who: ids given once, what was learnt about each
  *     registry-resolve   a client's words for a board
+ *     registry-port      the ports on USB, managed or not, and who is told of them
  *     registry-jobs      the list of jobs; those that an earlier daemon left unfinished
  */
 
@@ -43,6 +44,7 @@ struct registry {
 	size_t job_count, job_capacity;
 
 	struct registry_observer *observers;
+	struct registry_port_observer *port_observers;
 	uint64_t number;
 	bool stopping;
 	void (*stopped)(void *user);
@@ -63,6 +65,9 @@ struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: un
 struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
 void identity_save(struct registry *r, const struct identity *identity);
 char *identity_hub(const char *path); /* malloc'd */
+
+/* registry-port.c */
+void registry_ports_changed(struct registry *r);
 
 /* registry-jobs.c */
 void registry_jobs_resume(struct registry *r);

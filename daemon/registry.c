@@ -197,9 +197,8 @@ static void on_sweep(uv_timer_t *timer)
 		uv_timer_stop(timer);
 }
 
-static void on_added(void *user, const struct usb_port *port)
+static void add_port(struct registry *r, const struct usb_port *port)
 {
-	struct registry *r = user;
 	const struct config_device *config = config_find(r->config, port);
 	struct identity *i = identity_find(r, port->serial, port->path);
 	struct device *d = i ? registry_by_id(r, i->id) : NULL;
@@ -215,6 +214,12 @@ static void on_added(void *user, const struct usb_port *port)
 	registry_jobs_adopt(r, d);
 }
 
+static void on_added(void *user, const struct usb_port *port)
+{
+	add_port(user, port);
+	registry_ports_changed(user);
+}
+
 static void on_removed(void *user, const struct usb_port *port)
 {
 	struct registry *r = user;
@@ -223,6 +228,7 @@ static void on_removed(void *user, const struct usb_port *port)
 		device_unplugged(r->devices[i], port->syspath);
 	if (!uv_is_active((uv_handle_t *)&r->sweep) && !r->stopping)
 		uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	registry_ports_changed(r);
 }
 
 /* A board that a section names by serial number or place is expected, and listed before it comes. */

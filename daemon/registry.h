@@ -44,6 +44,20 @@ void registry_unobserve(struct registry *r, struct registry_observer *o);
 uint64_t registry_number(const struct registry *r);
 void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job);
 
+/* USB serial ports that are plugged in, those that no section manages among them, in order of their ttys (malloc'd array of
+ * borrowed ports, good until the loop goes on). 0, -ENOMEM. */
+int registry_ports(const struct registry *r, const struct usb_port ***ret, size_t *ret_count);
+struct device *registry_port_device(const struct registry *r, const struct usb_port *port); /* NULL: it is no board's */
+const struct config *registry_config(const struct registry *r);
+
+/* Told after a port came or went. */
+struct registry_port_observer {
+	void (*changed)(struct registry_port_observer *o);
+	struct registry_port_observer *next; /* private */
+};
+void registry_ports_observe(struct registry *r, struct registry_port_observer *o);
+void registry_ports_unobserve(struct registry *r, struct registry_port_observer *o);
+
 /* Jobs, oldest first: running ones and the newest LIMIT_JOBS_KEPT that ended. */
 size_t registry_job_count(const struct registry *r);
 struct job *registry_job_at(const struct registry *r, size_t index);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "daemon/log.h"
 #include "proto/macro.h"
@@ -104,12 +105,22 @@ static void entry_free(struct entry *e)
 	free(e);
 }
 
+static uint64_t plugged_us(struct udev_device *d)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t now_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	uint64_t ago_us = udev_device_get_usec_since_initialized(d);
+	return ago_us < now_us ? now_us - ago_us : now_us;
+}
+
 static struct entry *entry_new(struct udev_device *d)
 {
 	struct entry *e = calloc(1, sizeof(*e));
 	if (!e)
 		return NULL;
 	struct usb_port *p = &e->port;
+	p->since_us = plugged_us(d);
 	p->syspath = copy_of(udev_device_get_syspath(d));
 	p->node = copy_of(udev_device_get_devnode(d));
 	p->path = copy_of(property(d, "ID_PATH"));
@@ -339,6 +350,12 @@ void usb_close(struct usb *u)
 		uv_close((uv_handle_t *)&u->poll, on_closed);
 	else
 		destroy(u);
+}
+
+const struct usb_port *usb_next(const struct usb *u, const struct usb_port *previous)
+{
+	const struct entry *e = previous ? ((const struct entry *)previous)->next : u->entries;
+	return e ? &e->port : NULL;
 }
 
 void usb_port_identifier(const struct usb_port *port, char *buffer, size_t size)

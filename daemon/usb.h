@@ -7,6 +7,7 @@
  * overflowed everything is enumerated again and differences are told as usual. Ends of USB gadgets and ttys without
  * ID_BUS=usb are left alone. The callbacks run on the loop; the port's strings live until its removed callback returns. */
 
+#include <stdint.h>
 #include <uv.h>
 
 struct usb_port {
@@ -18,6 +19,7 @@ struct usb_port {
 	char *driver; /* ID_USB_DRIVER: cdc_acm, ftdi_sio ...; or NULL */
 	unsigned int vendor_id, product_id;
 	int interface; /* -1: unknown */
+	uint64_t since_us; /* CLOCK_REALTIME: when it was plugged in, as udev says */
 };
 
 struct usb_callbacks {
@@ -29,6 +31,10 @@ struct usb;
 int usb_new(uv_loop_t *loop, const struct usb_callbacks *callbacks, void *user, struct usb **ret);
 int usb_start(struct usb *u); /* calls added for everything there, then goes on */
 void usb_close(struct usb *u); /* frees itself in its close callback */
+
+/* The ports that are there, in no order: the one after `previous` (NULL: the first); NULL: no more. In added() and after it
+ * the port is among them, in removed() it is not any more. */
+const struct usb_port *usb_next(const struct usb *u, const struct usb_port *previous);
 
 /* "2fe3:00ab:10": lower-case hex, interface in decimal, left out when unknown. */
 void usb_port_identifier(const struct usb_port *port, char *buffer, size_t size);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/port.h"
 #include "libclient/mcumgrctl/table.h"
 #include "libclient/mcumgrctl/text.h"
 #include "libclient/mcumgrctl/verbs.h"
@@ -24,18 +25,6 @@ int verb_take_device(struct ctl *ctl, json_object *parameters _unused_)
 		return args_refuse(ctl->args, NULL, "the board is named twice: %s, and by an option", show(device));
 	ctl->device = device;
 	return 0;
-}
-
-/* "2fe3:0100:2" as --device takes it; "" for what is not USB. malloc'd. */
-static char *usb_id(json_object *device)
-{
-	int64_t vendor, product, interface;
-
-	if (!member_int(device, "vendorId", &vendor) || !member_int(device, "productId", &product))
-		return format("%s", "");
-	if (!member_int(device, "interface", &interface))
-		return format("%04" PRIx64 ":%04" PRIx64, (uint64_t)vendor, (uint64_t)product);
-	return format("%04" PRIx64 ":%04" PRIx64 ":%" PRId64, (uint64_t)vendor, (uint64_t)product, interface);
 }
 
 /* With the share of the job that keeps it busy. */
@@ -60,7 +49,7 @@ static bool any_reason(json_object *reply)
 	return false;
 }
 
-static void print_list(struct board *b, json_object *reply)
+void list_print(struct board *b, json_object *reply)
 {
 	const char *columns[] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION", "REASON", NULL };
 	size_t i, n = member_count(reply, "devices");
@@ -75,7 +64,7 @@ static void print_list(struct board *b, json_object *reply)
 	t = table_new(columns);
 	for (i = 0; i < n; i++) {
 		json_object *d = member_at(reply, "devices", i);
-		_cleanup_free_ char *usb = usb_id(d), *shown = state(d);
+		_cleanup_free_ char *usb = port_usb_id(d), *shown = state(d);
 
 		table_row(t, (const char *const[]){ member_string(d, "id"), member_string(d, "name"), shown,
 				     member_string(d, "tty"), usb, member_string(d, "version"),
@@ -146,10 +135,12 @@ static const struct arg wait_options[] = {
 const struct verb device_verbs[] = {
 	{ .name = "list",
 		.summary = "the boards and their states",
-		.method = "List",
-		.print = print_list,
+		.options = list_ports_options,
+		.next = list_next,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
-			"--device takes them, version of the running image, and a reason where a state needs one" },
+			"--device takes them, version of the running image, and a reason where a state needs one. With\n"
+			"--all-ports the serial ports on USB instead, those that no section of mcumgrd.conf(5) manages\n"
+			"among them" },
 	{ .name = "watch",
 		.summary = "follow boards as they come, go and change",
 		.words = verb_device_words,

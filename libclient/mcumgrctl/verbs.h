@@ -9,6 +9,9 @@ extern const struct verb device_verbs[], console_verbs[], job_verbs[], firmware_
 	stats_verbs[], settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], zephyr_verbs[], raw_verbs[];
 
 /* With more to them than a row. */
+extern const struct arg list_ports_options[];
+enum next list_next(struct board *b, json_object *reply, const struct mcumgr_error *error);
+void list_print(struct board *b, json_object *reply);
 void wait_event(struct board *b, json_object *reply);
 void wait_expired(struct board *b);
 int firmware_image_info(struct ctl *ctl);

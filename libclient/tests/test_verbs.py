@@ -44,6 +44,17 @@ ID     ALIAS STATE       TTY          USB          VERSION REASON
 rack-1 left  ready       /dev/ttyACM0 2fe3:0100:10 1.0.0   -
 rack-3 -     unavailable -            -            -       held by another program
 """
+PORTS = [
+    {"tty": "/dev/ttyACM2", "path": "pci-0000:00:14.0-usb-0:1:1.2", "vendorId": 0x2FE3, "productId": 0x100, "interface": 2,
+     "serial": "A1", "product": "Zephyr board", "driver": "cdc_acm", "since": "2026-01-01T00:00:00.000Z", "section": "zephyr",
+     "device": "a1"},
+    {"tty": "/dev/ttyUSB0", "vendorId": 0x403, "productId": 0x6001, "driver": "ftdi_sio", "since": "2026-01-01T00:00:00.000Z"},
+]
+PORTS_TEXT = """\
+TTY          USB         SERIAL PATH                         DRIVER   SECTION BOARD PRODUCT
+/dev/ttyACM2 2fe3:0100:2 A1     pci-0000:00:14.0-usb-0:1:1.2 cdc_acm  zephyr  a1    Zephyr board
+/dev/ttyUSB0 0403:6001   -      -                            ftdi_sio -       -     -
+"""
 JOB = {"id": "7", "kind": "update", "device": "rack-2", "state": "done", "step": "done", "percent": 100, "detached": True,
        "outcome": "updated", "started": "2026-01-01T00:00:00.000Z", "version": "2.0.0", "hash": HASH}
 FAILED = {**JOB, "id": "8", "state": "failed", "outcome": None, "step": "upload", "percent": 9,
@@ -95,6 +106,8 @@ ROWS = [
     one(["list"], "List", {}, {"devices": []},
         "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n"),
     one(["list"], "List", {}, {"devices": [DEVICES[0], GONE]}, LIST_WITH_REASON),
+    one(["list", "--all-ports"], "Ports", {}, {"ports": PORTS, "sections": []}, PORTS_TEXT),
+    one(["list", "--all-ports"], "Ports", {}, {"ports": [], "sections": []}, "No serial port on USB.\n"),
     one(["jobs"], "Jobs", {}, {"jobs": [JOB, FAILED]}, JOBS),
     one(["jobs"], "Jobs", {}, {"jobs": []}, "No jobs.\n"),
     one(["job", "cancel", "7"], "JobCancel", {"job": "7"}, {},
@@ -255,7 +268,7 @@ def test_wait_for(daemon, ctl, argv, events, code, out, err):
     assert [line["error"] for line in lines[len(replies):]] == (["mcumgrctl.TimedOut"] if code else [])
 
 
-@pytest.mark.parametrize("argv,calls,text", [row for row in ROWS if row.values[1][0][0] not in ("List", "Jobs", "JobCancel")])
+@pytest.mark.parametrize("argv,calls,text", [row for row in ROWS if row.values[1][0][0] not in ("List", "Ports", "Jobs", "JobCancel")])
 def test_every_board_verb_tells_a_missing_board(daemon, ctl, argv, calls, text):
     error = Error("NoSuchDevice", device="x", available=["rack-1"], message="no board goes by x")
     daemon.on(calls[0][0], error)
