@@ -20,7 +20,7 @@ struct follower {
 	bool lines_due; /* the timer runs for whole lines */
 };
 
-static void put_piece(json_object *lines, const struct console_piece *p)
+json_object *api_console_line_json(const struct console_piece *p)
 {
 	json_object *o = json_object_new_object();
 	bool changed = false;
@@ -34,7 +34,8 @@ static void put_piece(json_object *lines, const struct console_piece *p)
 	api_put_string(o, "bytes", bytes);
 	if (p->more)
 		api_put(o, "partial", json_object_new_boolean(true));
-	json_object_array_add(lines, o);
+	api_put_string(o, "mark", console_mark_name(p->mark));
+	return o;
 }
 
 /* What waits for the reader, up to `limit` bytes of the board; NULL: nothing. What the ring has lost lies before all of it. */
@@ -51,7 +52,7 @@ static json_object *take_lines(struct console_reader *reader, bool partial, size
 	if (piece.dropped)
 		api_put_int(o, "dropped", (int64_t)piece.dropped);
 	do {
-		put_piece(lines, &piece);
+		json_object_array_add(lines, api_console_line_json(&piece));
 		size += piece.size + 1;
 	} while (size < limit && console_read(reader, partial, &piece));
 	api_put(o, "lines", lines);

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "daemon/api-private.h"
+#include "daemon/device-console.h"
 
 #define FRAME_SIZE_MIN 32
 #define FRAME_SIZE_MAX SMP_MESSAGE_MAX
@@ -175,7 +176,7 @@ struct watch {
 	uint64_t missed;
 };
 
-static void say(struct watch *w, const char *event, uint64_t number, const struct device *d, const struct job *job)
+static json_object *event_json(struct watch *w, const char *event, uint64_t number, const struct device *d, const struct job *job)
 {
 	json_object *o = json_object_new_object();
 	struct timespec now;
@@ -191,6 +192,22 @@ static void say(struct watch *w, const char *event, uint64_t number, const struc
 	if (w->missed > 0)
 		api_put_int(o, "missed", (int64_t)w->missed);
 	w->missed = 0;
+	return o;
+}
+
+static void say(struct watch *w, const char *event, uint64_t number, const struct device *d, const struct job *job)
+{
+	call_continue(w->call, event_json(w, event, number, d, job));
+}
+
+static void say_mark(struct watch *w, uint64_t number, const struct device *d)
+{
+	const struct console_line *l = &d->marked->line;
+	const struct console_piece piece = {
+		.number = l->number, .time_us = l->time_us, .text = l->text, .size = l->size, .mark = l->mark};
+	json_object *o = event_json(w, "console", number, d, NULL);
+
+	api_put(o, "line", api_console_line_json(&piece));
 	call_continue(w->call, o);
 }
 
@@ -225,6 +242,8 @@ static void on_event(struct registry_observer *o, enum registry_event event, uin
 		return;
 	if (w->missed > 0 || call_is_slow(w->call))
 		w->missed++;
+	else if (event == REGISTRY_CONSOLE)
+		say_mark(w, number, d);
 	else
 		say(w, names[event], number, d, job);
 }

@@ -67,6 +67,8 @@ void api_put_hex(json_object *o, const char *name, const uint8_t *data, size_t s
 void api_put_time(json_object *o, const char *name, uint64_t time_us); /* RFC 3339 in UTC */
 
 json_object *api_device_json(const struct device *d);
+/* A line, or a piece of one, as the API shows it. */
+json_object *api_console_line_json(const struct console_piece *p);
 json_object *api_job_json(const struct job *job);
 json_object *api_image_json(const struct mcuboot_image *image, const uint8_t *data, const char *file_hash);
 

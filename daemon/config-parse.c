@@ -9,7 +9,7 @@
 
 #include "daemon/config-private.h"
 
-#define KEYS_MAX 32 /* more than a section has keys */
+#define KEYS_MAX 64 /* more than a section has keys */
 
 struct parser {
 	struct config *config;

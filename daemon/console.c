@@ -10,6 +10,7 @@
 #include "daemon/limits.h"
 
 #define TAIL_SIZE 32 /* no shorter than the longest mark */
+#define SEQUENCE_MAX 32
 
 static const struct {
 	const char *text;
@@ -20,22 +21,35 @@ static const struct {
 	{ "*** Booting MCUboot", CONSOLE_MCUBOOT_BOOT },
 	{ "Starting bootloader", CONSOLE_MCUBOOT_BOOT },
 	{ "ZEPHYR FATAL ERROR", CONSOLE_FATAL },
-	{ "ASSERTION FAIL", CONSOLE_FATAL },
+	{ "ASSERTION FAIL", CONSOLE_ASSERT },
 };
+
+const char *console_mark_name(enum console_mark mark)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		CONSOLE_MARKS(X)
+#undef X
+	};
+	return names[mark];
+}
 
 struct kept {
 	char *text;
 	size_t size;
 	uint64_t time_us;
+	enum console_mark mark;
 	bool cut; /* the line goes on in the next one */
+	bool cr;
 };
 
 LIST_HEAD(readers, console_reader);
 
 struct console {
-	void (*mark)(void *user, enum console_mark mark);
+	struct console_callbacks callbacks;
 	void *user;
-	struct kept *ring; /* LIMIT_CONSOLE_LINES of them */
+	struct kept *ring; /* max_lines of them */
+	size_t max_lines, max_bytes;
 	size_t first, count, bytes;
 	uint64_t dropped;
 	/* the line that is under way */
@@ -44,12 +58,15 @@ struct console {
 	bool started;	  /* line has a beginning, with this time: */
 	uint64_t time_us;
 	bool pending_cr;  /* a CR that is dropped when LF comes next */
-	char tail[TAIL_SIZE]; /* the last bytes that were printed, pieces or not */
+	char tail[TAIL_SIZE]; /* the last bytes that were printed, pieces or not, without control sequences */
+	size_t sequence;      /* bytes of the control sequence that is under way; 0: none is */
+	enum console_mark line_mark;
+	bool mark_told;
 	struct readers readers;
 	size_t untold; /* lines since the readers heard of one */
 };
 
-int console_new(void (*mark)(void *user, enum console_mark mark), void *user, struct console **ret)
+int console_new(const struct console_callbacks *callbacks, void *user, struct console **ret)
 {
 	struct console *c = calloc(1, sizeof(*c));
 	if (!c)
@@ -59,7 +76,9 @@ int console_new(void (*mark)(void *user, enum console_mark mark), void *user, st
 		free(c);
 		return -ENOMEM;
 	}
-	c->mark = mark;
+	c->max_lines = LIMIT_CONSOLE_LINES;
+	c->max_bytes = LIMIT_CONSOLE_BYTES;
+	c->callbacks = *callbacks;
 	c->user = user;
 	*ret = c;
 	return 0;
@@ -67,7 +86,7 @@ int console_new(void (*mark)(void *user, enum console_mark mark), void *user, st
 
 static struct kept *at(const struct console *c, size_t index)
 {
-	return &c->ring[(c->first + index) % LIMIT_CONSOLE_LINES];
+	return &c->ring[(c->first + index) % c->max_lines];
 }
 
 static void drop_oldest(struct console *c)
@@ -75,24 +94,56 @@ static void drop_oldest(struct console *c)
 	struct kept *k = at(c, 0);
 	c->bytes -= k->size;
 	free(TAKE_PTR(k->text));
-	c->first = (c->first + 1) % LIMIT_CONSOLE_LINES;
+	c->first = (c->first + 1) % c->max_lines;
 	c->count--;
 	c->dropped++;
 }
 
+int console_set_size(struct console *c, size_t lines, size_t bytes)
+{
+	if (lines != c->max_lines) {
+		struct kept *ring = calloc(lines, sizeof(*ring));
+		if (!ring)
+			return -ENOMEM;
+		while (c->count > lines)
+			drop_oldest(c);
+		for (size_t i = 0; i < c->count; i++)
+			ring[i] = *at(c, i);
+		free(c->ring);
+		c->ring = ring;
+		c->first = 0;
+		c->max_lines = lines;
+	}
+	c->max_bytes = bytes;
+	while (c->count && c->bytes > bytes)
+		drop_oldest(c);
+	return 0;
+}
+
+void console_tell_mark(struct console *c)
+{
+	const struct console_line line = { c->dropped + c->count + 1, c->time_us, c->line, c->size, c->line_mark };
+
+	if (!c->line_mark || c->mark_told)
+		return;
+	c->mark_told = true;
+	if (c->callbacks.marked)
+		c->callbacks.marked(c->user, &line);
+}
+
 /* The first bytes of the line go into the ring. When memory is short, old lines make room for new ones, so that numbers
  * have no holes inside the ring. */
-static void keep(struct console *c, size_t size, bool cut)
+static void keep(struct console *c, size_t size, bool cut, bool cr)
 {
 	char *copy = NULL;
 
-	while (c->count && (c->count == LIMIT_CONSOLE_LINES || c->bytes + size > LIMIT_CONSOLE_BYTES))
+	while (c->count && (c->count == c->max_lines || c->bytes + size > c->max_bytes))
 		drop_oldest(c);
 	while (!(copy = malloc(size ? size : 1)) && c->count)
 		drop_oldest(c);
 	if (copy) {
 		memcpy(copy, c->line, size);
-		*at(c, c->count) = (struct kept){ copy, size, c->time_us, cut };
+		*at(c, c->count) = (struct kept){ copy, size, c->time_us, c->line_mark, cut, cr };
 		c->count++;
 		c->bytes += size;
 	} else {
@@ -105,27 +156,56 @@ static void keep(struct console *c, size_t size, bool cut)
 
 static void end_line(struct console *c)
 {
-	keep(c, c->size, false);
-	c->started = c->pending_cr = false;
+	console_tell_mark(c);
+	keep(c, c->size, false, c->pending_cr);
+	c->started = c->pending_cr = c->mark_told = false;
+	c->line_mark = CONSOLE_NO_MARK;
 	memset(c->tail, 0, sizeof(c->tail));
+	c->sequence = 0;
 }
 
 static void add_byte(struct console *c, char byte)
 {
 	/* A character or control sequence is not torn apart. */
 	if (c->size == LIMIT_CONSOLE_LINE_BYTES)
-		keep(c, console_text_whole(c->line, c->size), true);
+		keep(c, console_text_whole(c->line, c->size), true, false);
 	c->line[c->size++] = byte;
+}
+
+static void found(struct console *c, enum console_mark mark)
+{
+	if (!c->line_mark)
+		c->line_mark = mark;
+	if (c->callbacks.seen)
+		c->callbacks.seen(c->user, mark);
+}
+
+/* Colours stand anywhere, also inside of what is looked for. */
+static bool is_in_sequence(struct console *c, char byte)
+{
+	bool starts = byte == '\x1b';
+
+	if (!starts && !c->sequence)
+		return false;
+	if (starts)
+		c->sequence = 1;
+	else if (c->sequence == 1 ? byte != '[' : c->sequence == SEQUENCE_MAX || (byte >= 0x40 && byte <= 0x7e))
+		c->sequence = 0;
+	else
+		c->sequence++;
+	return true;
 }
 
 static void look_for_marks(struct console *c, char byte)
 {
+	if (is_in_sequence(c, byte))
+		return;
 	memmove(c->tail, c->tail + 1, TAIL_SIZE - 1);
 	c->tail[TAIL_SIZE - 1] = byte;
 	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
 		size_t size = strlen(marks[i].text);
-		if (byte == marks[i].text[size - 1] && !memcmp(c->tail + TAIL_SIZE - size, marks[i].text, size) && c->mark)
-			c->mark(c->user, marks[i].mark);
+		if (byte == marks[i].text[size - 1] && !memcmp(c->tail + TAIL_SIZE - size, marks[i].text, size))
+			found(c, marks[i].mark);
 	}
 }
 
@@ -188,7 +268,7 @@ int console_at(const struct console *c, size_t index, struct console_line *ret)
 	if (index >= c->count)
 		return -ENOENT;
 	const struct kept *k = at(c, index);
-	*ret = (struct console_line){ c->dropped + index + 1, k->time_us, k->text, k->size };
+	*ret = (struct console_line){ c->dropped + index + 1, k->time_us, k->text, k->size, k->mark };
 	return 0;
 }
 
@@ -236,6 +316,8 @@ static void read_kept(struct console_reader *r, struct console_piece *ret)
 		.text = k->text + r->offset,
 		.size = k->size - r->offset,
 		.more = k->cut,
+		.cr = k->cr,
+		.mark = k->mark,
 		.dropped = ret->dropped,
 	};
 	r->offset = 0;
@@ -254,6 +336,7 @@ static bool read_partial(struct console_reader *r, struct console_piece *ret)
 		.text = c->line + r->offset,
 		.size = size - r->offset,
 		.more = true,
+		.mark = c->line_mark,
 		.dropped = ret->dropped,
 	};
 	r->offset = size;

@@ -3,7 +3,7 @@
 
 /* What a board prints outside SMP frames: a ring of lines with time stamps, and the marks that tell of a boot.
  *
- * Lines end at LF (a CR before it is dropped); a line over LIMIT_CONSOLE_LINE_BYTES is kept in pieces; the ring is bounded
+ * Lines end at LF (a CR before it is not part of it); a line over LIMIT_CONSOLE_LINE_BYTES is kept in pieces; the ring is bounded
  * in lines and bytes and counts what it drops. Bytes are kept as they came; whoever shows them makes them safe
  * (console-text.h).
  *
@@ -16,22 +16,40 @@
 
 #include "proto/macro.h"
 
+/* The names are those of the API. */
+#define CONSOLE_MARKS(X)                                                                                               \
+	X(NO_MARK, NULL)                                                                                               \
+	X(ZEPHYR_BOOT, "boot")	      /* "*** Booting Zephyr OS" (also nRF Connect SDK's) */                           \
+	X(MCUBOOT_BOOT, "bootloader") /* "*** Booting MCUboot" or "Starting bootloader" */                             \
+	X(FATAL, "fatal")	      /* "ZEPHYR FATAL ERROR" */                                                       \
+	X(ASSERT, "assert")	      /* "ASSERTION FAIL" */
 enum console_mark {
-	CONSOLE_ZEPHYR_BOOT,  /* "*** Booting Zephyr OS" (also nRF Connect SDK's) */
-	CONSOLE_MCUBOOT_BOOT, /* "*** Booting MCUboot" or "Starting bootloader" */
-	CONSOLE_FATAL,	      /* "ZEPHYR FATAL ERROR", "ASSERTION FAIL" */
+#define X(name, text) CONSOLE_##name,
+	CONSOLE_MARKS(X)
+#undef X
 };
+const char *console_mark_name(enum console_mark mark); /* NULL: none */
 
 struct console_line {
 	uint64_t number;  /* counts from 1 */
 	uint64_t time_us; /* CLOCK_REALTIME */
 	const char *text; /* size bytes, not terminated */
 	size_t size;
+	enum console_mark mark; /* the first in the line */
+};
+
+/* seen: as soon as the text is recognised, however it arrives, also before its line ends: for whoever must be quick. marked:
+ * once a line with a mark, when that has ended, or by console_tell_mark; the line is borrowed. From inside console_feed. */
+struct console_callbacks {
+	void (*seen)(void *user, enum console_mark mark);
+	void (*marked)(void *user, const struct console_line *line);
 };
 
 struct console;
-/* mark is called as soon as the text is recognised, also before its line ends. */
-int console_new(void (*mark)(void *user, enum console_mark mark), void *user, struct console **ret);
+int console_new(const struct console_callbacks *callbacks, void *user, struct console **ret);
+/* How much is kept (LIMIT_CONSOLE_LINES and LIMIT_CONSOLE_BYTES at first); what is too much goes. 0, -ENOMEM. */
+int console_set_size(struct console *c, size_t lines, size_t bytes);
+void console_tell_mark(struct console *c); /* of the line that has not ended, if it has one that was not told */
 void console_feed(struct console *c, const uint8_t *data, size_t size, uint64_t time_us);
 size_t console_count(const struct console *c);
 int console_at(const struct console *c, size_t index, struct console_line *ret); /* 0 is the oldest kept; -ENOENT */
@@ -59,6 +77,8 @@ struct console_piece {
 	const char *text; /* borrowed until the console is fed */
 	size_t size;
 	bool more;
+	bool cr;		/* it ended with CR LF */
+	enum console_mark mark; /* of its line */
 	uint64_t dropped; /* lines before this one that the ring lost before the reader came to them */
 };
 

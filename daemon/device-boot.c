@@ -84,8 +84,8 @@ static void zephyr_boots(struct device *d)
 
 void device_boot_mark(struct device *d, enum console_mark mark)
 {
-	if (mark == CONSOLE_FATAL) {
-		log_warning(d->id, "console", "the board reports a fatal error");
+	if (mark == CONSOLE_FATAL || mark == CONSOLE_ASSERT) {
+		log_warning(d->id, "console", "the board reports a %s", mark == CONSOLE_FATAL ? "fatal error" : "failed assertion");
 		return;
 	}
 	if (!is_open(d))

@@ -7,6 +7,7 @@
  *     device-port    opening, losing and awaiting its tty
  *     device-boot    the quiet times and the reset out of an unasked recovery
  *     device-probe   who answers: parameters, bootloader, groups, images; application or recovery
+ *     device-console what its ports print: rings, marks
  *     device-info    what boards say of themselves, decoded
  *
  * One timer serves the state machine, because in every state at most one thing is waited for. */
@@ -105,6 +106,8 @@ void device_forget(struct device *d);		    /* what probing found */
 void device_found(struct device *d, enum device_state state); /* ready or recovery: lets requests go, tells who waits */
 void device_learned(struct device *d);			      /* something for the state directory */
 int device_new_session(struct device *d);		      /* by the section; ends the one of before */
+void device_add_handle(struct device *d, uv_handle_t *handle); /* of the device: data is d, closed with device_handle_closed */
+void device_handle_closed(uv_handle_t *handle);
 bool device_sends(const struct device *d);		      /* its section lets it be probed */
 
 /* device-port.c */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/device-console.h"
 #include "daemon/device-private.h"
 #include "daemon/log.h"
 #include "daemon/registry-private.h"
@@ -141,7 +142,7 @@ void device_found(struct device *d, enum device_state state)
 static void on_text(void *user, const uint8_t *data, size_t size)
 {
 	struct device *d = user;
-	console_feed(d->console, data, size, wall_us());
+	device_console_feed(d->main, data, size);
 	device_text(d);
 }
 
@@ -188,6 +189,7 @@ int device_new_session(struct device *d)
 	d->session = session;
 	session_hold(session);
 	session_set_job_active(session, d->job);
+	device_consoles_configure(d);
 	if (c->line_delay_ms < 0 && d->private->learnt.line_delay > 0)
 		session_set_line_delay(session, (unsigned int)d->private->learnt.line_delay);
 	return 0;
@@ -406,11 +408,6 @@ void device_await_cancel(struct device *d)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
-static void on_mark(void *user, enum console_mark mark)
-{
-	device_boot_mark(user, mark);
-}
-
 static void device_free(struct device *d)
 {
 	struct device_private *p = d->private;
@@ -418,7 +415,7 @@ static void device_free(struct device *d)
 	request_release(&p->probe.request);
 	request_release(&p->reset);
 	device_release_candidates(d);
-	console_free(d->console);
+	device_consoles_free(d);
 	free(p);
 	free(d->id);
 	free(d->reason);
@@ -431,7 +428,7 @@ static void device_free(struct device *d)
 	free(d);
 }
 
-static void on_closed(uv_handle_t *handle)
+void device_handle_closed(uv_handle_t *handle)
 {
 	struct device *d = handle->data;
 	struct device_private *p = d->private;
@@ -445,7 +442,7 @@ static void on_closed(uv_handle_t *handle)
 		closed(user);
 }
 
-static void add_handle(struct device *d, uv_handle_t *handle)
+void device_add_handle(struct device *d, uv_handle_t *handle)
 {
 	handle->data = d;
 	d->private->handles++;
@@ -457,23 +454,26 @@ int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const
 	struct device *d = calloc(1, sizeof(*d));
 	struct device_private *p = calloc(1, sizeof(*p));
 
-	if (d && p && (d->id = strdup(id)) && console_new(on_mark, d, &d->console) == 0) {
+	if (d && p) {
+		p->loop = loop;
 		d->private = p;
 		d->registry = registry;
+	}
+	if (d && p && (d->id = strdup(id)) && device_console_add(d, INTERFACE_UNASSIGNED, &d->main) == 0) {
+		d->console = d->main->console;
 		d->state = DEVICE_ABSENT;
 		d->since_us = wall_us();
 		p->since_ms = uv_hrtime() / 1000000;
 		d->interface = -1;
 		d->tuning = (struct device_tuning){.frame_size = -1, .timeout_ms = -1, .retries = -1};
-		p->loop = loop;
 		p->learnt = learnt ? *learnt : (struct device_learnt){.line_delay = -1};
 		uv_timer_init(loop, &p->timer);
-		add_handle(d, (uv_handle_t *)&p->timer);
+		device_add_handle(d, (uv_handle_t *)&p->timer);
 		uv_timer_init(loop, &p->watchdog);
-		add_handle(d, (uv_handle_t *)&p->watchdog);
+		device_add_handle(d, (uv_handle_t *)&p->watchdog);
 		uv_unref((uv_handle_t *)&p->watchdog);
 		uv_fs_event_init(loop, &p->watch);
-		add_handle(d, (uv_handle_t *)&p->watch);
+		device_add_handle(d, (uv_handle_t *)&p->watch);
 		*ret = d;
 		return 0;
 	}
@@ -494,7 +494,8 @@ void device_close(struct device *d, void (*closed)(void *user), void *user)
 	device_close_port(d, "the daemon lets go of the board");
 	if (d->session)
 		session_close(TAKE_PTR(d->session));
-	uv_close((uv_handle_t *)&p->timer, on_closed);
-	uv_close((uv_handle_t *)&p->watchdog, on_closed);
-	uv_close((uv_handle_t *)&p->watch, on_closed);
+	device_consoles_close(d);
+	uv_close((uv_handle_t *)&p->timer, device_handle_closed);
+	uv_close((uv_handle_t *)&p->watchdog, device_handle_closed);
+	uv_close((uv_handle_t *)&p->watch, device_handle_closed);
 }

@@ -84,7 +84,9 @@ struct device {
 	/* parts */
 	struct port *port;
 	struct session *session;
-	struct console *console;
+	struct console *console; /* of the port that carries the session */
+	struct device_console *main, *consoles; /* device-console.h: the same, and all of them */
+	const struct device_marked *marked;	/* while REGISTRY_CONSOLE is told */
 	struct job *job; /* running, or NULL; a reference */
 	struct device_info info;
 	uint64_t boots;		    /* boot banners, re-attachments and resets seen */

@@ -15,9 +15,11 @@
 #define LIMIT_QUEUE 64			      /* requests that wait for one board */
 #define LIMIT_FILE_BYTES (4u << 20)	      /* a file of a board, read or written */
 #define LIMIT_JOBS_KEPT 100		      /* ended jobs that Jobs() still lists */
-#define LIMIT_CONSOLE_LINES 2000	      /* lines kept a board */
+#define LIMIT_CONSOLE_LINES 2000	      /* lines kept of a console, unless configured otherwise */
+#define LIMIT_CONSOLE_LINES_MAX 1000000
 #define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */
-#define LIMIT_CONSOLE_BYTES (256u << 10)      /* kept a board, in all */
+#define LIMIT_CONSOLE_BYTES (256u << 10)      /* kept of a console, in all, unless configured otherwise */
+#define LIMIT_CONSOLE_BYTES_MAX (256u << 20)
 #define LIMIT_TYPED_BYTES 4096		      /* keystrokes in one call */
 #define LIMIT_TYPED_UNSENT_BYTES (16u << 10)  /* keystrokes that a tty has not taken yet */
 #define LIMIT_REGEX_MATCH 10000		      /* PCRE2 match limit for a regex, whoever wrote it */

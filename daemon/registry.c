@@ -41,7 +41,7 @@ void registry_changed(struct registry *r, enum registry_event event, struct devi
 	struct registry_observer *next;
 
 	/* A board is told of from ADDED to REMOVED, not before and not after. */
-	if (event == REGISTRY_CHANGED && !device->private->announced)
+	if ((event == REGISTRY_CHANGED || event == REGISTRY_CONSOLE) && !device->private->announced)
 		return;
 	r->number++;
 	for (struct registry_observer *o = r->observers; o; o = next) {

@@ -12,7 +12,7 @@
 #include "daemon/image-store.h"
 #include "daemon/usb.h"
 
-enum registry_event { REGISTRY_ADDED, REGISTRY_CHANGED, REGISTRY_REMOVED, REGISTRY_JOB };
+enum registry_event { REGISTRY_ADDED, REGISTRY_CHANGED, REGISTRY_REMOVED, REGISTRY_JOB, REGISTRY_CONSOLE /* device->marked */ };
 
 /* Told synchronously after each change, in the order of changes; number counts all changes of the daemon. */
 struct registry_observer {

@@ -17,6 +17,7 @@ static const struct arg console_options[] = {
 	{ "follow", 'f', .kind = ARG_FLAG, .json = "follow", .help = "go on with what is printed, until Ctrl-C" },
 	{ "lines", 'n', .meta = "N", .kind = ARG_NUMBER, .json = "backlog", .max = 1000000,
 		.help = "so many of the lines that were printed before (all)" },
+	{ "time", .kind = ARG_FLAG, .help = "the time before each line, and the mark of lines that tell of a boot or a failure" },
 	{ "raw", .kind = ARG_FLAG, .help = "bytes as they came, control sequences and all" },
 	{ "interactive", 'i', .kind = ARG_FLAG, .help = "a terminal on the board: keys go to its shell" },
 	{ NULL },
@@ -34,6 +35,8 @@ static int prepare(struct ctl *ctl, json_object *parameters)
 
 	if (ctl->json && (interactive || args_has(args, "raw")))
 		return args_refuse(args, NULL, "--json and %s exclude each other", interactive ? "--interactive" : "--raw");
+	if (args_has(args, "time") && (ctl->json || interactive || args_has(args, "raw")))
+		return args_refuse(args, NULL, "--time excludes --json, --raw and --interactive");
 	int code = verb_take_device(ctl, parameters);
 	if (code || !interactive)
 		return code;
@@ -56,12 +59,25 @@ static void write_raw(struct board *b, json_object *line, const char *text)
 		fputs(text, b->out);
 }
 
+/* "03:04:05.678 ", and "[fatal] " where there is a mark. */
+static void say_time(struct board *b, json_object *line)
+{
+	const char *time = show_key(line, "time"), *t = strchr(time, 'T'), *mark = member_string(line, "mark");
+
+	t = t ? t + 1 : time;
+	say(b, "%.*s ", (int)strcspn(t, "Z"), t);
+	if (mark)
+		say(b, "[%s] ", show(mark));
+}
+
 static void say_line(struct board *b, json_object *line, bool raw)
 {
 	const char *text = member_string(line, "text");
 	_cleanup_free_ char *clean = NULL;
 
 	text = text ? text : "";
+	if (args_has(b->ctl->args, "time") && !b->step)
+		say_time(b, line);
 	if (raw) {
 		write_raw(b, line, text);
 	} else {

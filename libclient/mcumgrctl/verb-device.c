@@ -106,6 +106,7 @@ static void say_job(struct board *b, json_object *job)
 static void watch_event(struct board *b, json_object *reply)
 {
 	json_object *device = json_object_object_get(reply, "device"), *job = json_object_object_get(reply, "job");
+	json_object *line = json_object_object_get(reply, "line");
 	const char *event = member_string(reply, "event");
 	int64_t missed;
 
@@ -118,7 +119,9 @@ static void watch_event(struct board *b, json_object *reply)
 		say(b, " %s", show_key(device, "id"));
 	else if (job)
 		say(b, " %s", show_key(job, "device"));
-	if (job)
+	if (line)
+		say(b, " %s: %s", show_key(line, "mark"), show_key(line, "text"));
+	else if (job)
 		say_job(b, job);
 	else if (device && strcmp(event, "removed") != 0)
 		say_device(b, device);

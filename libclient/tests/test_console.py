@@ -46,6 +46,9 @@ NOISE = line(3, "a\ufffd\ufffdb", b"a\xff\x07b")
     ([], [{"lines": [line(8, "x")], "dropped": 7}], "(7 lines are lost)\nx\n"),
     ([], [{"lines": [line(1, "x", partial=True)]}, {"lines": [line(2, "y")], "dropped": 1}], "x\n(1 line is lost)\ny\n"),
     (["--raw"], [{"lines": [line(8, "x")], "dropped": 7}], b"x\n"),
+    # With times, once a line, and what a line tells of.
+    (["--time"], [{"lines": [line(1, "a", partial=True), line(1, "b"), {**line(2, "*** Booting"), "mark": "boot"}]}],
+     "03:04:05.678 ab\n03:04:05.678 [boot] *** Booting\n"),
     # A daemon that talks nonsense cannot harm the terminal either.
     ([], [{"lines": [line(1, "\x1b]0;title\x07\u202etxt", b"?")]}], "\\x1b]0;title\\x07\\u202etxt\n"),
     (["--raw"], [{"lines": [{**line(1, "text"), "bytes": "not base64"}]}], b"text\n"),
@@ -77,6 +80,8 @@ def test_what_is_asked_for(daemon, ctl, words, parameters):
     (["-d", "a", "console", "b"], "named twice"),
     (["console", "--json", "-i"], "--json and --interactive exclude each other"),
     (["console", "--json", "--raw"], "--json and --raw exclude each other"),
+    (["console", "--time", "--raw"], "--time excludes"),
+    (["--json", "console", "--time"], "--time excludes"),
     (["--all", "console"], "no use for --all"),
     (["console", "-n", "-1"], "-n"),
     (["console", "a", "b"], "no use for the argument 'b'"),

@@ -271,6 +271,60 @@ def test_a_board_that_prints_without_end(rack):
     assert told['dropped'] == told['lines'][0]['number'] - 1 > RING_LINES
 
 
+def test_a_ring_of_another_size(rack):
+    r = rack('a', console_lines=3, console_bytes=2000)
+    client = r.ready()
+    reader = Reader(r.client(), backlog=0)
+    r.sim.command('a console ' + r'one\ntwo\nthree\nfour\n')
+    reader.expect(b'four\n')
+    assert [line['text'] for line in held(client)['lines']] == ['two', 'three', 'four']
+    r.sim.command('a console ' + 'x' * 1000 + r'\n' + 'y' * 1000 + r'\n')
+    reader.expect(b'y\n')
+    assert [len(line['text']) for line in held(client)['lines']] == [1000, 1000]
+
+
+# How the text arrives; the marks that are told, and their lines as text.
+MARKED = [
+    ([r'*** Booting Zephyr OS build v4.4.0 ***\r\n'], [('boot', '*** Booting Zephyr OS build v4.4.0 ***')]),
+    ([r'I: Starting boot', r'loader\n'], [('bootloader', 'I: Starting bootloader')]),
+    ([r'\e[1;31m[00:00:00.010,000] <err> os: >>> ZEP', r'HYR \e[0mFATAL ERROR 3: Kernel oops on CPU 0\e[0m\r\n'],
+     [('fatal', '[00:00:00.010,000] <err> os: >>> ZEPHYR FATAL ERROR 3: Kernel oops on CPU 0')]),
+    ([r'ASSERTION FAIL [n > 0] @ src/main.c:12\n'], [('assert', 'ASSERTION FAIL [n > 0] @ src/main.c:12')]),
+    ([r'uart:~$ ASSERTION FAIL'], [('assert', 'uart:~$ ASSERTION FAIL')]),  # and then it hangs
+    ([r'ASSERTION FAIL\nASSERTION FAIL\n'], [('assert', 'ASSERTION FAIL')] * 2),
+    ([r'ASSERT\nION FAIL\n', r'*** Booting\n'], []),
+]
+
+
+@pytest.mark.parametrize('pieces, marks', MARKED, ids=[str(i) for i in range(len(MARKED))])
+def test_lines_that_tell_of_something_become_events(rack, pieces, marks):
+    r = rack('a')
+    client = r.ready()
+    reader, events = Reader(r.client(), backlog=0), r.client()
+    events.send('Watch', {'device': 'a'}, more=True)
+    while events.reply()['event'] != 'current':
+        pass
+    for piece in pieces:
+        seen = len(reader.text)
+        r.sim.command(f'a console {piece}')
+        while len(reader.text) == seen:  # what comes next comes apart from it
+            reader.take()
+    if pieces[-1].endswith(r'\n'):
+        r.sim.command(r'a console stop\n')
+    if not marks:
+        reader.expect(b'stop\n')
+        assert not any('mark' in line for line in held(client)['lines'])
+        return
+    told = []
+    while len(told) < len(marks):
+        event = events.reply()
+        if event['event'] == 'console':
+            assert event['device']['id'] == 'a'
+            told.append((event['line']['mark'], event['line']['text']))
+    assert told == marks
+    assert [(line['mark'], line['text']) for line in held(client)['lines'] if 'mark' in line] == marks
+
+
 # ---- what is typed ----
 
 

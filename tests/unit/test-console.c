@@ -12,20 +12,29 @@
 #include "daemon/limits.h"
 
 static struct console *console;
-static char marks[64];
+static char marks[64], told[256];
 
 static void on_mark(void *user, enum console_mark mark)
 {
 	ck_assert_ptr_eq(user, marks);
 	size_t n = strlen(marks);
 	if (n + 1 < sizeof(marks))
-		marks[n] = "ZMF"[mark];
+		marks[n] = "-ZMFA"[mark];
+}
+
+static void on_marked(void *user, const struct console_line *line)
+{
+	(void)user;
+	size_t n = strlen(told);
+	snprintf(told + n, sizeof(told) - n, "%s:%.*s|", console_mark_name(line->mark), (int)line->size, line->text);
 }
 
 static void start(void)
 {
+	static const struct console_callbacks callbacks = { .seen = on_mark, .marked = on_marked };
 	memset(marks, 0, sizeof(marks));
-	ck_assert_int_eq(console_new(on_mark, marks, &console), 0);
+	memset(told, 0, sizeof(told));
+	ck_assert_int_eq(console_new(&callbacks, marks, &console), 0);
 }
 
 static void finish(void)
@@ -145,7 +154,10 @@ static const struct {
 	{ "*** Booting MCUboot v2.1.0 ***\n*** Using Zephyr OS build v4.1.0 ***\nI: Starting bootloader\n", "MM" },
 	{ "uart:~$ *** Booting Zephyr OS", "Z" }, /* before the line ends, and with a prompt in front */
 	{ "[00:00:01] <err> os: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0\n", "F" },
-	{ "ASSERTION FAIL [0] @ main.c:12\n", "F" },
+	{ "ASSERTION FAIL [0] @ main.c:12\n", "A" },
+	{ "\x1b[1;31m[00:00:00.010,000] <err> os: >>> \x1b[0mZEPHYR\x1b[1m FATAL ERROR 3: Kernel oops\x1b[0m\r\n", "F" },
+	{ "\x1b\x1b[1mASSERT\x1bMION FAIL\n", "A" },
+	{ "\x1b[9999999999999999999999999999999999999ASSERTION FAIL\n", "A" },
 	{ "*** Booting\nZephyr OS\n", "" },
 	{ "Booting Zephyr OS\n", "" },
 	{ "*** *** Booting Zephyr OS\n", "Z" },
@@ -172,6 +184,78 @@ START_TEST(mark_across_pieces)
 	feed("*** Booting Zephyr OS\n", 1);
 	ck_assert_uint_eq(console_count(console), 2);
 	ck_assert_str_eq(marks, "Z");
+	finish();
+}
+END_TEST
+
+/* Told once a line, when it is whole; a line that stays open is told on demand. */
+START_TEST(lines_with_marks_are_told)
+{
+	struct console_line line;
+	start();
+	feed("plain\n[00:01] <err> os: >>> ZEPHYR FATAL ERROR 4: Kern", 1);
+	ck_assert_str_eq(told, "");
+	feed("el panic on CPU 0\r\n*** Booting Zephyr OS", 2);
+	ck_assert_str_eq(told, "fatal:[00:01] <err> os: >>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0|");
+	memset(told, 0, sizeof(told));
+	console_tell_mark(console);
+	console_tell_mark(console);
+	ck_assert_str_eq(told, "boot:*** Booting Zephyr OS|");
+	feed(" build\nplain\n", 2);
+	console_tell_mark(console);
+	ck_assert_str_eq(told, "boot:*** Booting Zephyr OS|");
+	static const enum console_mark expected[] = { CONSOLE_NO_MARK, CONSOLE_FATAL, CONSOLE_ZEPHYR_BOOT, CONSOLE_NO_MARK };
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		ck_assert_int_eq(console_at(console, i, &line), 0);
+		ck_assert_int_eq(line.mark, expected[i]);
+	}
+	finish();
+}
+END_TEST
+
+static const struct {
+	size_t lines, bytes, kept; /* of lines of 10 bytes, the 20 newest of 30 */
+} size_rows[] = { { 20, 1000, 20 }, { 1, 1000, 1 }, { 40, 1000, 30 }, { 20, 100, 10 }, { 20, 9, 0 }, { 40, 99, 9 } };
+
+START_TEST(the_ring_has_the_size_that_is_asked_for)
+{
+	struct console_line line;
+	char text[16];
+	for (int before = 0; before < 2; before++) { /* set on an empty ring, and on one that holds lines */
+		start();
+		for (unsigned int i = 0; i < 30; i++) {
+			if (i == (before ? 0 : 25))
+				ck_assert_int_eq(console_set_size(console, size_rows[_i].lines, size_rows[_i].bytes), 0);
+			snprintf(text, sizeof(text), "%010u\n", i);
+			feed(text, i);
+		}
+		size_t kept = size_rows[_i].kept ? size_rows[_i].kept : 1; /* the newest always is */
+		ck_assert_uint_eq(console_count(console), kept);
+		ck_assert_uint_eq(console_dropped(console), 30 - kept);
+		ck_assert_int_eq(console_at(console, kept - 1, &line), 0);
+		ck_assert_mem_eq(line.text, "0000000029", 10);
+		finish();
+	}
+}
+END_TEST
+
+START_TEST(pieces_tell_how_they_ended)
+{
+	struct console_reader r = { 0 };
+	struct console_piece p;
+	start();
+	console_follow(console, &r, SIZE_MAX);
+	static const struct console_piece none;
+	console_unfollow(&r);
+	feed("a\r\nb\nc\r", 1);
+	console_break(console);
+	console_follow(console, &r, SIZE_MAX);
+	for (size_t i = 0; i < 3; i++) {
+		p = none;
+		ck_assert(console_read(&r, false, &p));
+		ck_assert_int_eq(p.cr, i != 1);
+	}
+	console_unfollow(&r);
 	finish();
 }
 END_TEST
@@ -382,6 +466,9 @@ int main(void)
 	tcase_add_test(tcase, bounded_in_bytes);
 	tcase_add_loop_test(tcase, marks_are_recognised, 0, (int)ARRAY_SIZE(mark_rows));
 	tcase_add_test(tcase, mark_across_pieces);
+	tcase_add_test(tcase, lines_with_marks_are_told);
+	tcase_add_loop_test(tcase, the_ring_has_the_size_that_is_asked_for, 0, (int)ARRAY_SIZE(size_rows));
+	tcase_add_test(tcase, pieces_tell_how_they_ended);
 	tcase_add_test(tcase, readers_at_their_own_pace);
 	tcase_add_test(tcase, ends_of_lines);
 	tcase_add_test(tcase, a_reader_hears_of_what_was_lost);
