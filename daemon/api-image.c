@@ -7,6 +7,7 @@
 
 #include "daemon/api-private.h"
 #include "proto/base64.h"
+#include "proto/hex.h"
 
 #define TLV_VALUE_SHOWN 64 /* bytes; longer values are keys and signatures of no use to a reader */
 
@@ -16,9 +17,7 @@ static json_object *hex_json(const uint8_t *data, size_t size)
 
 	if (!text)
 		return NULL;
-	text[0] = 0;
-	for (size_t i = 0; i < size; i++)
-		sprintf(text + 2 * i, "%02x", data[i]);
+	hex_text(data, size, text);
 	return json_object_new_string(text);
 }
 
@@ -162,8 +161,7 @@ static void reply_inspected(struct file *f)
 	json_object *o = json_object_new_object();
 	char hash[65];
 
-	for (size_t i = 0; i < sizeof(f->sha); i++)
-		snprintf(hash + 2 * i, 3, "%02x", f->sha[i]);
+	hex_text(f->sha, sizeof(f->sha), hash);
 	api_put(o, "info", api_image_json(&f->image, f->data, hash));
 	call_reply(f->call, o);
 }

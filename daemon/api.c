@@ -6,6 +6,7 @@
 
 #include "daemon/api-private.h"
 #include "daemon/log.h"
+#include "proto/hex.h"
 
 #define SERVICE "org.varlink.service"
 
@@ -283,8 +284,7 @@ void api_put_hex(json_object *o, const char *name, const uint8_t *data, size_t s
 
 	if (size == 0 || size > 64)
 		return;
-	for (size_t i = 0; i < size; i++)
-		snprintf(text + 2 * i, 3, "%02x", data[i]);
+	hex_text(data, size, text);
 	api_put_string(o, name, text);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/image-file.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "proto/hex.h"
 
 /* A file that is known: in memory (blob.data), on disk, or both. */
 struct entry {
@@ -214,8 +215,7 @@ static bool hash_data(struct work *w)
 {
 	if (!EVP_Digest(w->data, w->size, w->sha, NULL, EVP_sha256(), NULL))
 		return false;
-	for (size_t i = 0; i < sizeof(w->sha); i++)
-		snprintf(w->hash + 2 * i, 3, "%02x", w->sha[i]);
+	hex_text(w->sha, sizeof(w->sha), w->hash);
 	return true;
 }
 

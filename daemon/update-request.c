@@ -9,6 +9,7 @@
 
 #include "daemon/registry.h"
 #include "daemon/update-private.h"
+#include "proto/hex.h"
 
 #define BOOT_TIMEOUT_MS 180000
 
@@ -166,12 +167,6 @@ static void update_destroy(struct job *job)
 	free(u->run_text);
 	blob_unref(u->blob);
 	free(u);
-}
-
-static void hex_text(const uint8_t *data, size_t size, char *out)
-{
-	for (size_t i = 0; i < size; i++)
-		sprintf(out + 2 * i, "%02x", data[i]);
 }
 
 int update_new(struct device *device, const char *device_id, struct blob *blob, const struct update_options *options,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/update-private.h"
+#include "proto/hex.h"
 
 static const char *const phase_names[] = {
 #define X(name, text) text,
@@ -178,13 +179,6 @@ int update_refuse(struct update *u, const char *reason, const char *hint, const 
 	int r = fail_format(u, -EPERM, "UpdateRefused", reason, hint, format, args);
 	va_end(args);
 	return r;
-}
-
-static void hex_text(const uint8_t *data, size_t size, char *out)
-{
-	for (size_t i = 0; i < size; i++)
-		sprintf(out + 2 * i, "%02x", data[i]);
-	out[2 * size] = '\0';
 }
 
 int update_not_booted(struct update *u, const char *reason, const char *hint, const char *format, ...)

@@ -6,6 +6,7 @@
 
 #include "proto/base64.h"
 #include "proto/commands-private.h"
+#include "proto/hex.h"
 #include "proto/json.h"
 
 struct decoding {
@@ -107,9 +108,7 @@ static json_object *new_hex(const struct value *v)
 
 	if (!text)
 		return NULL;
-	text[0] = 0;
-	for (size_t i = 0; i < v->size; i++)
-		sprintf(text + 2 * i, "%02x", v->data[i]);
+	hex_text(v->data, v->size, text);
 	return json_object_new_string(text);
 }
 

@@ -15,7 +15,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import bed as beds  # noqa: E402
+import instructions  # noqa: E402
 import limits  # noqa: E402
+import peers  # noqa: E402
+import picture  # noqa: E402
+import rack_update  # noqa: E402
 
 PATH = '/lfs1/data'  # a usual name on a board
 DOWNLOAD_ROOM = 48  # what a simulated board keeps free in a reply
@@ -253,7 +257,10 @@ def collect(title, cells, row):
 def words():
     p = argparse.ArgumentParser(prog='script/bench', description='How fast mcumgrd moves data over cables of any speed.')
     p.add_argument('--all', action='store_true', help='the whole matrix, which takes most of an hour')
-    p.add_argument('--only', choices=['one', 'many', 'bad'], action='append', help='one part: one board, many boards, bad cables')
+    p.add_argument('--only', choices=[*PARTS, 'peers'], action='append',
+                   help='this part: one board, many boards, bad cables, an update of 100 boards, memory after a large message, '
+                        'instructions a message')
+    p.add_argument('--peers', action='store_true', help='other clients on the same cables; installs them by package name')
     p.add_argument('--cell', action='append', metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
                    help='this cell; KIND is image, write or read')
     p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
@@ -261,6 +268,7 @@ def words():
     p.add_argument('--tty', help='measure the board at this tty instead of simulated ones; only with --cell')
     p.add_argument('--json', metavar='FILE', help='all figures')
     p.add_argument('--markdown', metavar='FILE', help='the tables, as printed')
+    p.add_argument('--svg', metavar='FILE', help='a picture of the cells of one board')
     return p.parse_args()
 
 
@@ -273,27 +281,50 @@ def chosen_cells(options):
         yield from matrix() if options.all else QUICK
 
 
+# What runs without --only, in this order.
+PARTS = ['one', 'many', 'bad', 'rack', 'memory', 'instructions']
+
+
+def part(name, options):
+    """The cells of a part, its head, its row and its title."""
+    if name == 'one':
+        cells = (one_cell(k, b, s, l, n, options.seconds, tty=options.tty) for k, b, s, l, n in chosen_cells(options))
+        return cells, ONE_HEAD, one_row, 'One board'
+    if name == 'many':
+        return (many_cell(n, 115200, 64 << 10) for n in options.boards or [1, 8, 32, 100]), MANY_HEAD, many_row, \
+            'Many boards at once'
+    if name == 'bad':
+        return bad_cells(64 << 10, range(1, 6 if options.all else 4)), BAD_HEAD, bad_row, 'Bad cables'
+    if name == 'rack':
+        return rack_update.cells(), rack_update.HEAD, rack_update.row, 'A rack is updated: upload, reset, verify, confirm'
+    if name == 'memory':
+        return rack_update.memory_cells(), rack_update.MEMORY_HEAD, rack_update.memory_row, 'Memory after a large message'
+    if name == 'instructions':
+        return instructions.cells(), instructions.HEAD, instructions.row, 'Instructions a message (callgrind)'
+    return peers.cells(options.seconds), peers.HEAD, peers.row, 'Other clients on the same cables'
+
+
+def chosen_parts(options):
+    if options.only or options.peers:
+        return [*(options.only or []), *(['peers'] if options.peers else [])]
+    return ['one'] if options.cell else ['many'] if options.boards else PARTS
+
+
 def main():
     options = words()
-    only = options.only or (['one'] if options.cell else ['many'] if options.boards else ['one', 'many', 'bad'])
     results, lines = {'machine': machine()}, []
     print(limits.FORMULAS + '\n', file=sys.stderr)
-    if 'one' in only:
-        cells = (one_cell(k, b, s, l, n, options.seconds, tty=options.tty) for k, b, s, l, n in chosen_cells(options))
-        results['one'] = collect('one board', cells, one_row)
-        lines += table(ONE_HEAD, map(one_row, results['one']), 'One board')
-    if 'many' in only:
-        cells = (many_cell(n, 115200, 64 << 10) for n in options.boards or [1, 8, 32, 100])
-        results['many'] = collect('many boards', cells, many_row)
-        lines += table(MANY_HEAD, map(many_row, results['many']), 'Many boards at once')
-    if 'bad' in only:
-        results['bad'] = collect('bad cables', bad_cells(64 << 10, range(1, 6 if options.all else 4)), bad_row)
-        lines += table(BAD_HEAD, map(bad_row, results['bad']), 'Bad cables')
+    for name in chosen_parts(options):
+        cells, head, row, title = part(name, options)
+        results[name] = collect(title, cells, row)
+        lines += table(head, map(row, results[name]), title)
     print('\n'.join(lines))
     if options.markdown:
         pathlib.Path(options.markdown).write_text('\n'.join(lines))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + '\n')
+    if options.svg:
+        pathlib.Path(options.svg).write_text(picture.draw(results))
 
 
 if __name__ == '__main__':

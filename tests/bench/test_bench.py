@@ -4,8 +4,10 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -15,10 +17,15 @@ if BUILD:
     os.environ.setdefault('MCUMGRD', f'{BUILD}/daemon/mcumgrd')
     os.environ.setdefault('MCUMGR_SIM', f'{BUILD}/tests/sim/mcumgr-sim')
     os.environ.setdefault('BENCH_LINK', f'{BUILD}/tests/bench/bench-link')
+    os.environ.setdefault('BENCH_CODEC', f'{BUILD}/tests/bench/bench-codec')
 
 sys.path.insert(0, str(HERE))
 import bench  # noqa: E402
+import instructions  # noqa: E402
 import limits  # noqa: E402
+import peers  # noqa: E402
+import picture  # noqa: E402
+import rack_update  # noqa: E402
 
 
 def test_limit_of_the_wire():
@@ -64,3 +71,44 @@ def test_program(tmp_path):
     assert (tmp_path / 'm').read_text().strip() == out.stdout.strip()
     said = json.loads((tmp_path / 'j').read_text())
     assert said['machine']['cores'] == os.cpu_count() and said['one'][0]['problem'] is None
+
+
+def test_rack_is_updated():
+    one, many = rack_update.cells(boards=3, baud=1000000, size=16384, boot_ms=50)
+    assert one['ratio'] == 1 and many['boards'] == 3 and many['makespan'] > 0 and many['slowest'] <= many['makespan']
+
+
+def test_memory():
+    cell, = rack_update.memory_cells(mib=1)
+    assert cell['most_kib'] >= cell['after_kib'] > 0
+
+
+@pytest.mark.skipif(not shutil.which('valgrind'), reason='valgrind is not installed')
+def test_instructions(monkeypatch):
+    if b'__asan_init' in pathlib.Path(instructions.program()).read_bytes():
+        pytest.skip('valgrind does not run what is built with AddressSanitizer')
+    monkeypatch.setattr(instructions, 'FEW', 10)
+    monkeypatch.setattr(instructions, 'MANY', 20)
+    cells = list(instructions.cells())
+    assert len(cells) >= 6 and all(c['instructions'] > 100 for c in cells)
+
+
+# A client that says it is done and uploaded nothing, and ours: judged by what the board holds.
+@pytest.mark.parametrize('client, good', [('nothing', False), ('mcumgrd', True)])
+def test_peers(client, good, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, 'install', lambda: ({'nothing': ['true']}, {}))
+    monkeypatch.setattr(peers, 'CELLS', [(1000000, 384, 0, {})])
+    r = next(c for c in peers.cells(seconds=0.3) if c['client'] == client)
+    assert (r['problem'] is None) == good, r
+    assert (r['rate'] > 0) == good
+    assert peers.row(r)[0] == client
+
+
+def test_picture():
+    cell = {'kind': 'image', 'baud': 115200, 'buf_size': 384, 'buf_count': 4, 'latency_ms': 4, 'rate': 7600, 'limit': 7782,
+            'wire': 7782}
+    peer = {'client': 'x <y>', 'baud': 115200, 'buf_size': 384, 'latency_ms': 4, 'bad': {'loss': 0.01}, 'rate': 5000, 'wire': 7782}
+    drawn = picture.draw({'one': [cell, {**cell, 'rate': 0, 'latency_ms': 16}], 'peers': [peer]})
+    root = ElementTree.fromstring(drawn)
+    words = [t.text for t in root.iter('{http://www.w3.org/2000/svg}text')]
+    assert '97.7' in words and 'failed' in words and 'x <y> 64.3' in words and 'Image upload, per cent of the limit' in words
