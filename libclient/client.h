@@ -55,9 +55,6 @@ char *client_default_path(void);
 /* From a decoded error reply; NULL: out of memory. */
 struct mcumgr_error *client_error_new(const struct varlink_reply *reply);
 
-/* Fills a device from `type Device`; object is borrowed. */
-void client_device_fill(struct mcumgr_device *d, json_object *object);
-
 /* The string in a member of an object; NULL when it is absent, null or no string. */
 const char *client_string(json_object *object, const char *key);
 int64_t client_int(json_object *object, const char *key, int64_t otherwise);

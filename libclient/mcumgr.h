@@ -18,8 +18,10 @@
  * -ETIMEDOUT, -EPROTO, -ECONNRESET and after a stream that was stopped the connection is closed; mcumgr_connect() opens
  * it again. A connection that closes cancels its call at the next safe point, unless the call started a detached job.
  *
- * Methods and their parameters are described in io.mcumgr.varlink (and `mcumgrctl --help`); a name without a dot is one
- * of io.mcumgr. What boards say (names, versions, texts) is passed on as it came: clean it before it goes to a
+ * This header is the connection, for any method by its name and JSON. mcumgr-api.h has a C function for every method, with
+ * structs for what goes in and what comes out, generated from io.mcumgr.varlink: start there.
+ *
+ * A name of a method without a dot is one of io.mcumgr. What boards say (names, versions, texts) is passed on as it came: clean it before it goes to a
  * terminal.
  *
  * json_object is json-c's: get and put references as json-c documents. */
@@ -128,80 +130,6 @@ int mcumgr_wait_ms(const struct mcumgr *m);  /* until the next deadline; -1: the
 /* Reads, writes, calls back, and looks at deadlines; never waits. Errors: the connection is closed now, and every
  * pending call was called back with that error. */
 int mcumgr_process(struct mcumgr *m);
-
-/* ---- helpers for what most programs do ---- */
-
-/* A board. Strings are NULL where the daemon does not know. object: the whole `type Device` of the API. */
-struct mcumgr_device {
-	const char *id;
-	const char *alias; /* `name` in the API */
-	const char *state; /* "ready", "busy", ... */
-	const char *reason;
-	const char *tty;
-	const char *version; /* of the running image */
-	json_object *object; /* owns the strings above */
-};
-
-/* The boards that are known. ret_devices: an array for mcumgr_devices_free(). */
-int mcumgr_list(
-	struct mcumgr *m, struct mcumgr_device **ret_devices, size_t *ret_count, struct mcumgr_error **ret_error);
-void mcumgr_devices_free(struct mcumgr_device *devices, size_t count);
-
-/* An event of mcumgr_watch(). event: "present" for each board, then one "current", then "added", "changed", "removed",
- * "job". device: NULL for "current". object: the whole reply of `Watch`. */
-struct mcumgr_event {
-	const char *event;
-	int64_t number;
-	const struct mcumgr_device *device;
-	json_object *object;
-};
-
-/* Follows the boards (or one: device not NULL) until func returns non-zero, which is then returned, or the connection
- * ends. mcumgr_set_timeout() does not hold here: a quiet rack has no events. */
-typedef int (*mcumgr_watch_func)(struct mcumgr *m, const struct mcumgr_event *event, void *user);
-int mcumgr_watch(
-	struct mcumgr *m, const char *device, mcumgr_watch_func func, void *user, struct mcumgr_error **ret_error);
-
-/* Gives an image file to the daemon and returns the hash that names it from then on (to be freed with free()).
- * any: also take what is no MCUboot image. */
-int mcumgr_image_put(
-	struct mcumgr *m, const void *data, size_t size, bool any, char **ret_hash, struct mcumgr_error **ret_error);
-
-/* What and how to update. Start from MCUMGR_UPDATE_INIT: members are added at the end, size tells which there are. */
-struct mcumgr_update {
-	size_t size;                  /* of this struct */
-	const char *device;           /* NULL: the only board */
-	const char *file;             /* from mcumgr_image_put() */
-	int image;                    /* -1: the board's first */
-	bool no_confirm;              /* leave the new image in its test boot */
-	bool force_confirm;           /* mark it permanent before the reset: no way back */
-	bool skip_reboot;             /* stop after the mark */
-	bool upgrade_only;            /* let the board refuse lower versions */
-	bool erase_first;             /* erase the slot as a step of its own */
-	bool detached;                /* goes on when this connection closes */
-	unsigned int boot_timeout_ms; /* 0: the daemon's default */
-};
-#define MCUMGR_UPDATE_INIT                                                                                             \
-	{                                                                                                              \
-		.size = sizeof(struct mcumgr_update), .image = -1                                                      \
-	}
-
-/* How far an update is. Borrowed, valid during the callback. Counts are -1 where there is nothing to count. */
-struct mcumgr_progress {
-	const char *job;
-	const char *step; /* "check", "upload", ..., "done" */
-	int percent;      /* of the whole job */
-	int64_t done_bytes, total_bytes;
-	const char *message; /* or NULL */
-	json_object *object; /* the whole reply of `Update` */
-};
-
-/* Updates a board and waits until the new image was seen running. func (may be NULL) gets every reply; non-zero stops
- * the update as a closed connection does, and is returned. ret_outcome (may be NULL; free()): "updated", "testing",
- * "unchanged", "confirmed", "marked" or "uploaded". -EINVAL: no file, or a struct that is too small. */
-typedef int (*mcumgr_progress_func)(struct mcumgr *m, const struct mcumgr_progress *progress, void *user);
-int mcumgr_update(struct mcumgr *m, const struct mcumgr_update *update, mcumgr_progress_func func, void *user,
-	char **ret_outcome, struct mcumgr_error **ret_error);
 
 #ifdef __cplusplus
 }

@@ -2,34 +2,30 @@
 /* Updates a board and shows how far it is.
  * cc update.c $(pkg-config --cflags --libs mcumgr) -o update; ./update zephyr.signed.bin [DEVICE] */
 #include <errno.h>
-#include <mcumgr.h>
+#include <mcumgr-api.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static int on_progress(struct mcumgr *m, const struct mcumgr_progress *p, void *user)
+static int on_progress(struct mcumgr *m, const struct mcumgr_update_reply *p, void *user)
 {
 	(void)m;
 	(void)user;
-	printf("%3d %%  %s\n", p->percent, p->step);
+	printf("%3d %%  %s\n", (int)p->percent, mcumgr_update_step_name(p->step));
+	if (p->outcome)
+		printf("%s\n", p->outcome);
 	return 0; /* anything else stops the update */
 }
 
 static int update(struct mcumgr *m, const void *data, size_t size, const char *device, struct mcumgr_error **error)
 {
-	struct mcumgr_update what = MCUMGR_UPDATE_INIT;
-	char *file = NULL, *outcome = NULL;
+	struct mcumgr_image_put_reply *put;
 	int r;
 
-	r = mcumgr_image_put(m, data, size, false, &file, error);
-	if (r == 0) {
-		what.device = device;
-		what.file = file;
-		r = mcumgr_update(m, &what, on_progress, NULL, &outcome, error);
-	}
-	if (r == 0)
-		printf("%s\n", outcome);
-	free(outcome);
-	free(file);
+	r = mcumgr_image_put(m, MCUMGR_ARGS(image_put, .data = { data, size }), &put, error);
+	if (r < 0)
+		return r;
+	r = mcumgr_update_stream(m, MCUMGR_ARGS(update, .device = device, .file = put->hash), on_progress, NULL, error);
+	mcumgr_image_put_reply_free(put);
 	return r;
 }
 

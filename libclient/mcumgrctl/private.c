@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <mcumgr-api.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
 #include "libclient/mcumgrctl/private.h"
+
+#include <mcumgr-api.h>
 #include "libclient/mcumgrctl/text.h"
 #include "proto/macro.h"
 
@@ -37,19 +40,19 @@ static bool same_tty(const char *a, const char *b)
 /* The id under which a running daemon has the tty; NULL: it has not, or there is none to ask. malloc'd. */
 static char *known_device(struct ctl *ctl, const char *tty)
 {
-	struct mcumgr_device *devices = NULL;
+	struct mcumgr_list_reply *list = NULL;
 	struct mcumgr *m;
 	char *id = NULL;
-	size_t n = 0, i;
+	size_t i;
 
 	if (mcumgr_new(&m) < 0)
 		out_of_memory();
 	if (mcumgr_connect(m, ctl->socket) == 0)
-		mcumgr_list(m, &devices, &n, NULL);
-	for (i = 0; i < n && !id; i++)
-		if (devices[i].id && devices[i].tty && same_tty(devices[i].tty, tty))
-			id = format("%s", devices[i].id);
-	mcumgr_devices_free(devices, n);
+		mcumgr_list(m, NULL, &list, NULL);
+	for (i = 0; list && i < list->n_devices && !id; i++)
+		if (list->devices[i]->tty && same_tty(list->devices[i]->tty, tty))
+			id = format("%s", list->devices[i]->id);
+	mcumgr_list_reply_free(list);
 	mcumgr_free(m);
 	return id;
 }

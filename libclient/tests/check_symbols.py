@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Holds the functions of mcumgr.h, the symbols of libmcumgr.sym and those of the built library against each other."""
+"""Holds the functions of mcumgr.h and mcumgr-api.h, the symbols of libmcumgr.map and those of the built library against each
+other."""
 
 import re
 import subprocess
@@ -9,6 +10,7 @@ import sys
 def declared(header):
     text = re.sub(r"/\*.*?\*/", "", open(header).read(), flags=re.S)
     text = re.sub(r"^typedef .*?;", "", text, flags=re.S | re.M)
+    text = re.sub(r"^#define (?:[^\n]*\\\n)*[^\n]*", "", text, flags=re.M)
     return set(re.findall(r"\b(mcumgr_\w+)\([^*]", text))
 
 
@@ -22,8 +24,9 @@ def exported(library):
     return {name.split("@")[0] for name in names}
 
 
-def main(header, symbols, library):
-    sets = {header: declared(header), symbols: mapped(symbols), library: exported(library)}
+def main(header, api, symbols, library):
+    sets = {"a header": declared(header) | declared(api), symbols: mapped(symbols), library: exported(library)}
+    assert not declared(header) & declared(api)
     union = set().union(*sets.values())
     bad = [f"{name} is not in {where}" for where, have in sets.items() for name in sorted(union - have)]
     if not union:

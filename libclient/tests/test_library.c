@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "libclient/mcumgr.h"
+#include <mcumgr-api.h>
 
 static char dir[] = "/tmp/libmcumgrXXXXXX", path[64];
 static int listener, peer = -1;
@@ -449,41 +449,93 @@ START_TEST(json_call)
 }
 END_TEST
 
+#define DEVICE_REST "\"since\":\"2026-01-01T00:00:00.000Z\""
+
 START_TEST(list_boards)
 {
-	struct mcumgr_device *devices;
-	size_t count;
+	struct mcumgr_list_reply *list;
 
 	connected();
-	answer("{\"parameters\":{\"devices\":[{\"id\":\"a\",\"name\":\"left\",\"state\":\"ready\",\"tty\":\"/dev/x\",\"version\":\"1.0\"},"
-	       "{\"id\":\"b\",\"state\":\"broken\",\"reason\":\"worn\",\"tty\":null}]}}");
-	ck_assert_int_eq(mcumgr_list(m, &devices, &count, NULL), 0);
-	ck_assert_uint_eq(count, 2);
-	ck_assert_str_eq(devices[0].id, "a");
-	ck_assert_str_eq(devices[0].alias, "left");
-	ck_assert_str_eq(devices[0].tty, "/dev/x");
-	ck_assert_str_eq(devices[0].version, "1.0");
-	ck_assert_str_eq(devices[1].reason, "worn");
-	ck_assert_ptr_null(devices[1].tty);
-	mcumgr_devices_free(devices, count);
-	answer("{\"parameters\":{\"devices\":7}}");
-	ck_assert_int_eq(mcumgr_list(m, &devices, &count, NULL), -EPROTO);
-	answer("{\"parameters\":{\"devices\":[null,7]}}");
-	ck_assert_int_eq(mcumgr_list(m, &devices, &count, NULL), 0);
-	ck_assert_ptr_null(devices[1].id);
-	mcumgr_devices_free(devices, count);
+	answer("{\"parameters\":{\"devices\":[{\"id\":\"a\",\"name\":\"left\",\"state\":\"ready\",\"tty\":\"/dev/x\",\"groups\":[0,9],"
+	       "\"bootloader\":{\"name\":\"MCUboot\",\"mode\":-1}," DEVICE_REST "},"
+	       "{\"id\":\"b\",\"state\":\"melted\",\"reason\":\"worn\",\"tty\":null,\"frameSize\":384," DEVICE_REST
+	       ",\"new\":[1]}]}}");
+	ck_assert_int_eq(mcumgr_list(m, NULL, &list, NULL), 0);
+	expect_call("{\"method\":\"io.mcumgr.List\",\"parameters\":{}}");
+	ck_assert_uint_eq(list->n_devices, 2);
+	ck_assert_str_eq(list->devices[0]->id, "a");
+	ck_assert_str_eq(list->devices[0]->name, "left");
+	ck_assert_int_eq(list->devices[0]->state, MCUMGR_DEVICE_STATE_READY);
+	ck_assert_str_eq(mcumgr_device_state_name(list->devices[0]->state), "ready");
+	ck_assert_uint_eq(list->devices[0]->n_groups, 2);
+	ck_assert_int_eq(list->devices[0]->groups[1], 9);
+	ck_assert_str_eq(list->devices[0]->bootloader->name, "MCUboot");
+	ck_assert(list->devices[0]->bootloader->mode.set && list->devices[0]->bootloader->mode.value == -1);
+	ck_assert(!list->devices[0]->bootloader->no_downgrade.set);
+	ck_assert_ptr_null(list->devices[0]->images);
+	ck_assert_int_eq(list->devices[1]->state, MCUMGR_DEVICE_STATE_OTHER);
+	ck_assert_str_eq(mcumgr_device_state_name(list->devices[1]->state), "other");
+	ck_assert_str_eq(mcumgr_device_state_name((enum mcumgr_device_state)99), "other");
+	ck_assert_str_eq(list->devices[1]->reason, "worn");
+	ck_assert_ptr_null(list->devices[1]->tty);
+	ck_assert(list->devices[1]->frame_size.set && list->devices[1]->frame_size.value == 384);
+	ck_assert_ptr_nonnull(json_object_object_get(list->devices[1]->object, "new"));
+	mcumgr_list_reply_free(list);
+	mcumgr_list_reply_free(NULL);
 }
 END_TEST
 
-static int see(struct mcumgr *handle, const struct mcumgr_event *event, void *user)
+/* Replies that are not what the API says: the place is told, the connection stays. */
+static const struct {
+	const char *reply, *place;
+} improper[] = {
+	{ "{}", "devices" },
+	{ "{\"parameters\":{\"devices\":null}}", "devices" },
+	{ "{\"parameters\":{\"devices\":7}}", "devices" },
+	{ "{\"parameters\":{\"devices\":[null]}}", "devices[0]" },
+	{ "{\"parameters\":{\"devices\":[{\"id\":5}]}}", "devices[0].id" },
+	{ "{\"parameters\":{\"devices\":[{\"id\":\"a\",\"state\":\"ready\"," DEVICE_REST ",\"frameSize\":\"x\"}]}}",
+		"devices[0].frameSize" },
+	{ "{\"parameters\":{\"devices\":[{\"id\":\"a\",\"state\":4," DEVICE_REST "}]}}", "devices[0].state" },
+	{ "{\"parameters\":{\"devices\":[{\"id\":\"a\",\"state\":\"ready\"," DEVICE_REST
+	  ",\"bootloader\":{\"name\":\"x\",\"noDowngrade\":1}}]}}",
+		"devices[0].bootloader.noDowngrade" },
+	{ "{\"parameters\":{\"devices\":[{\"id\":\"a\",\"state\":\"ready\"," DEVICE_REST ",\"groups\":[0,true]}]}}",
+		"devices[0].groups[1]" },
+};
+
+START_TEST(improper_replies)
+{
+	struct mcumgr_list_reply *list = NULL;
+	char wanted[200];
+
+	connected();
+	answer(improper[_i].reply);
+	ck_assert_int_eq(mcumgr_list(m, NULL, &list, NULL), -EPROTO);
+	snprintf(wanted, sizeof(wanted), "the daemon's reply to List has no proper '%s'", improper[_i].place);
+	ck_assert_str_eq(mcumgr_message(m), wanted);
+	ck_assert_ptr_null(list);
+	ck_assert(mcumgr_connected(m));
+	answer("{\"parameters\":{\"devices\":[]}}");
+	ck_assert_int_eq(mcumgr_list(m, NULL, &list, NULL), 0);
+	ck_assert_uint_eq(list->n_devices, 0);
+	ck_assert_ptr_nonnull(list->devices);
+	mcumgr_list_reply_free(list);
+}
+END_TEST
+
+static int see(struct mcumgr *handle, const struct mcumgr_watch_reply *event, void *user)
 {
 	char *tape = user;
 
 	(void)handle;
-	sprintf(tape + strlen(tape), "%s %d %s\n", event->event, (int)event->number,
+	sprintf(tape + strlen(tape), "%s %d %s\n", mcumgr_watch_event_name(event->event), (int)event->number,
 		event->device ? event->device->id : "-");
-	return strcmp(event->event, "removed") == 0 ? 42 : 0;
+	return event->event == MCUMGR_WATCH_EVENT_REMOVED ? 42 : 0;
 }
+
+#define TIME "\"time\":\"2026-01-01T00:00:00.000Z\""
+#define BOARD "{\"id\":\"a\",\"state\":\"ready\"," DEVICE_REST "}"
 
 START_TEST(watch_boards)
 {
@@ -491,66 +543,176 @@ START_TEST(watch_boards)
 
 	connected();
 	mcumgr_set_timeout(m, 1); /* does not hold for a watch */
-	answer("{\"continues\":true,\"parameters\":{\"event\":\"present\",\"number\":4,\"device\":{\"id\":\"a\"}}}");
-	answer("{\"continues\":true,\"parameters\":{\"event\":\"current\",\"number\":4}}");
-	answer("{\"continues\":true,\"parameters\":{\"event\":\"removed\",\"number\":5,\"device\":{\"id\":\"a\"}}}");
-	ck_assert_int_eq(mcumgr_watch(m, "a", see, tape, NULL), 42);
+	answer("{\"continues\":true,\"parameters\":{\"event\":\"present\",\"number\":4," TIME ",\"device\":" BOARD "}}");
+	answer("{\"continues\":true,\"parameters\":{\"event\":\"current\"," TIME ",\"number\":4}}");
+	answer("{\"continues\":true,\"parameters\":{\"event\":\"removed\",\"number\":5," TIME ",\"device\":" BOARD "}}");
+	ck_assert_int_eq(mcumgr_watch_stream(m, MCUMGR_ARGS(watch, .device = "a"), see, tape, NULL), 42);
 	ck_assert_str_eq(tape, "present 4 a\ncurrent 4 -\nremoved 5 a\n");
 	expect_call("{\"method\":\"io.mcumgr.Watch\",\"parameters\":{\"device\":\"a\"},\"more\":true}");
 	connected();
 	answer("{\"continues\":true,\"parameters\":{}}");
-	ck_assert_int_eq(mcumgr_watch(m, NULL, see, tape, NULL), -EPROTO);
+	ck_assert_int_eq(mcumgr_watch_stream(m, NULL, see, tape, NULL), -EPROTO);
 }
 END_TEST
+
+#define INFO                                                                                                           \
+	"\"info\":{\"version\":\"1\",\"hash\":\"h\",\"hashType\":\"sha256\",\"fileHash\":\"f\",\"headerSize\":32,\"imageSize\":1,"      \
+	"\"protectedSize\":0,\"fileSize\":9,\"padded\":false,\"encrypted\":true,\"flags\":[\"a\",\"b\"],\"tlvs\":"                        \
+	"[{\"type\":16,\"size\":32,\"protected\":true}]}"
 
 START_TEST(put_image)
 {
-	char *hash = NULL;
+	struct mcumgr_image_put_reply *put;
 
 	connected();
-	answer("{\"parameters\":{\"hash\":\"ab\"}}");
-	ck_assert_int_eq(mcumgr_image_put(m, "\0\1\377", 3, true, &hash, NULL), 0);
-	ck_assert_str_eq(hash, "ab");
-	free(hash);
+	answer("{\"parameters\":{\"hash\":\"ab\"," INFO "}}");
+	ck_assert_int_eq(
+		mcumgr_image_put(m, MCUMGR_ARGS(image_put, .data = { "\0\1\377", 3 }, .any = MCUMGR_BOOL(true)), &put, NULL), 0);
+	ck_assert_str_eq(put->hash, "ab");
+	ck_assert_str_eq(put->info->flags[1], "b");
+	ck_assert(put->info->encrypted && !put->info->padded && put->info->tlvs[0]->protected_);
+	ck_assert_ptr_null(put->info->tlvs[0]->name);
+	ck_assert(!put->info->load_address.set);
+	mcumgr_image_put_reply_free(put);
 	expect_call("{\"method\":\"io.mcumgr.ImagePut\",\"parameters\":{\"data\":\"AAH/\",\"any\":true}}");
-	answer("{}");
-	ck_assert_int_eq(mcumgr_image_put(m, "", 0, false, &hash, NULL), -EPROTO);
+	answer("{\"parameters\":{\"hash\":\"ab\"}}");
+	ck_assert_int_eq(mcumgr_image_put(m, MCUMGR_ARGS(image_put, .data = { "", 0 }), NULL, NULL), 0);
+	expect_call("{\"method\":\"io.mcumgr.ImagePut\",\"parameters\":{\"data\":\"\"}}");
+	ck_assert_int_eq(mcumgr_image_put(m, NULL, NULL, NULL), -EINVAL);
+	ck_assert_str_eq(mcumgr_message(m), "ImagePut needs 'data'");
 }
 END_TEST
 
-static int follow(struct mcumgr *handle, const struct mcumgr_progress *p, void *user)
+static int follow(struct mcumgr *handle, const struct mcumgr_update_reply *p, void *user)
 {
 	char *tape = user;
 
 	(void)handle;
-	sprintf(tape + strlen(tape), "%s %s %d %d/%d\n", p->job, p->step, p->percent, (int)p->done_bytes,
-		(int)p->total_bytes);
+	sprintf(tape + strlen(tape), "%s %s %d %d/%d %s\n", p->job, mcumgr_update_step_name(p->step), (int)p->percent,
+		p->done_bytes.set ? (int)p->done_bytes.value : -1, p->total_bytes.set ? (int)p->total_bytes.value : -1,
+		p->outcome ? p->outcome : "-");
 	return p->percent == 99;
 }
 
 START_TEST(update_board)
 {
-	struct mcumgr_update update = MCUMGR_UPDATE_INIT;
-	char tape[256] = "", *outcome = NULL;
+	struct mcumgr_update_args update = { .size = sizeof(update), .device = "a", .file = "f", .image_number = MCUMGR_INT(1),
+		.confirm = MCUMGR_BOOL(false), .force_confirm = MCUMGR_BOOL(true), .skip_reboot = MCUMGR_BOOL(true),
+		.boot_timeout_ms = MCUMGR_INT(500) };
+	struct mcumgr_update_reply *done;
+	char tape[256] = "";
 
 	connected();
-	ck_assert_int_eq(mcumgr_update(m, &update, follow, tape, &outcome, NULL), -EINVAL);
-	update.file = "f";
+	ck_assert_int_eq(mcumgr_update_stream(m, NULL, follow, tape, NULL), -EINVAL);
 	answer("{\"continues\":true,\"parameters\":{\"job\":\"1\",\"step\":\"upload\",\"percent\":5,\"doneBytes\":1,\"totalBytes\":2}}");
 	answer("{\"parameters\":{\"job\":\"1\",\"step\":\"done\",\"percent\":100,\"outcome\":\"updated\"}}");
-	ck_assert_int_eq(mcumgr_update(m, &update, follow, tape, &outcome, NULL), 0);
-	ck_assert_str_eq(outcome, "updated");
-	ck_assert_str_eq(tape, "1 upload 5 1/2\n1 done 100 -1/-1\n");
-	free(outcome);
+	ck_assert_int_eq(mcumgr_update_stream(m, MCUMGR_ARGS(update, .file = "f"), follow, tape, NULL), 0);
+	ck_assert_str_eq(tape, "1 upload 5 1/2 -\n1 done 100 -1/-1 updated\n");
 	expect_call("{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"file\":\"f\"},\"more\":true}");
-	update = (struct mcumgr_update){ sizeof(update), "a", "f", 1, true, true, true, true, true, true, 500 };
+	answer("{\"parameters\":{\"job\":\"1\",\"step\":\"done\",\"percent\":100,\"outcome\":\"testing\"}}");
+	ck_assert_int_eq(mcumgr_update(m, MCUMGR_ARGS(update, .file = "f"), &done, NULL), 0);
+	expect_call("{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"file\":\"f\"}}");
+	ck_assert_str_eq(done->outcome, "testing");
+	mcumgr_update_reply_free(done);
 	answer("{\"continues\":true,\"parameters\":{\"job\":\"1\",\"step\":\"upload\",\"percent\":99}}");
-	ck_assert_int_eq(mcumgr_update(m, &update, follow, tape, &outcome, NULL), 1);
-	expect_call(
-		"{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"device\":\"a\",\"file\":\"f\",\"imageNumber\":1,\"confirm\":false,"
-		"\"forceConfirm\":true,\"skipReboot\":true,\"upgradeOnly\":true,\"eraseFirst\":true,\"detached\":true,"
-		"\"bootTimeoutMs\":500},\"more\":true}");
+	ck_assert_int_eq(mcumgr_update_stream(m, &update, follow, tape, NULL), 1);
+	expect_call("{\"method\":\"io.mcumgr.Update\",\"parameters\":{\"device\":\"a\",\"file\":\"f\",\"imageNumber\":1,"
+		    "\"confirm\":false,\"forceConfirm\":true,\"skipReboot\":true,\"bootTimeoutMs\":500},\"more\":true}");
 	ck_assert(!mcumgr_connected(m));
+}
+END_TEST
+
+/* Structs of programs that were built with another version of the library. */
+START_TEST(sizes_of_arguments)
+{
+	struct {
+		struct mcumgr_echo_args args;
+		const char *newer;
+	} longer = { { .size = sizeof(longer), .text = "x" }, NULL };
+	struct mcumgr_echo_args args = { .text = "x" };
+
+	connected();
+	ck_assert_int_eq(mcumgr_echo(m, &args, NULL, NULL), -EINVAL);
+	ck_assert_str_eq(mcumgr_message(m), "the arguments of Echo do not say their size");
+	answer("{\"parameters\":{\"text\":\"x\"}}");
+	ck_assert_int_eq(mcumgr_echo(m, &longer.args, NULL, NULL), 0);
+	longer.newer = "y";
+	ck_assert_int_eq(mcumgr_echo(m, &longer.args, NULL, NULL), -E2BIG);
+	args.size = offsetof(struct mcumgr_echo_args, text);
+	ck_assert_int_eq(mcumgr_echo(m, &args, NULL, NULL), -EINVAL);
+	ck_assert_str_eq(mcumgr_message(m), "Echo needs 'text'");
+}
+END_TEST
+
+START_TEST(values_of_all_kinds)
+{
+	struct mcumgr_stat_read_reply *stat;
+	struct mcumgr_file_hash_types_reply *types;
+	struct mcumgr_setting_read_reply *setting;
+	struct mcumgr_request_reply *any;
+	json_object *payload = json_object_new_object();
+
+	connected();
+	answer("{\"parameters\":{\"group\":\"g\",\"values\":[{\"name\":\"n\",\"value\":\"18446744073709551615\"}]}}");
+	ck_assert_int_eq(mcumgr_stat_read(m, MCUMGR_ARGS(stat_read, .group = "g"), &stat, NULL), 0);
+	ck_assert_uint_eq((uint64_t)stat->values[0]->value, UINT64_MAX);
+	mcumgr_stat_read_reply_free(stat);
+	answer("{\"parameters\":{\"types\":{\"crc32\":{\"format\":0,\"size\":4},\"x\":{\"format\":1,\"size\":32}}}}");
+	ck_assert_int_eq(mcumgr_file_hash_types(m, NULL, &types, NULL), 0);
+	ck_assert_uint_eq(types->n_types, 2);
+	ck_assert_str_eq(types->types_names[1], "x");
+	ck_assert_int_eq(types->types[1]->size, 32);
+	mcumgr_file_hash_types_reply_free(types);
+	answer("{\"parameters\":{\"value\":\"AAH/\"}}");
+	ck_assert_int_eq(mcumgr_setting_read(m, MCUMGR_ARGS(setting_read, .name = "n"), &setting, NULL), 0);
+	ck_assert_mem_eq(setting->value.data, "\0\1\377", 3);
+	ck_assert_uint_eq(setting->value.size, 3);
+	mcumgr_setting_read_reply_free(setting);
+	answer("{\"parameters\":{\"value\":\"A\"}}");
+	ck_assert_int_eq(mcumgr_setting_read(m, MCUMGR_ARGS(setting_read, .name = "n"), &setting, NULL), -EPROTO);
+	answer("{\"parameters\":{\"payload\":{\"r\":1}}}");
+	json_object_object_add(payload, "d", NULL);
+	close(peer), peer = -1, connected();
+	answer("{\"parameters\":{\"payload\":{\"r\":1}}}");
+	ck_assert_int_eq(mcumgr_request(m, MCUMGR_ARGS(request, .operation = MCUMGR_REQUEST_OPERATION_WRITE, .group = 64,
+						.payload = payload), &any, NULL), 0);
+	ck_assert_int_eq(json_object_get_int(json_object_object_get(any->payload, "r")), 1);
+	mcumgr_request_reply_free(any);
+	json_object_put(payload);
+	expect_call("{\"method\":\"io.mcumgr.Request\",\"parameters\":{\"operation\":\"write\",\"group\":64,\"command\":0,"
+		    "\"payload\":{\"d\":null}}}");
+	ck_assert_int_eq(mcumgr_request(m, MCUMGR_ARGS(request, .group = 64), &any, NULL), -EINVAL);
+	ck_assert_str_eq(mcumgr_message(m), "Request needs 'operation'");
+	answer("{\"parameters\":{\"output\":\"\",\"status\":-8}}");
+	ck_assert_int_eq(mcumgr_shell_execute(m, MCUMGR_ARGS(shell_execute, .timeout_ms = MCUMGR_INT(9), .n_arguments = 2,
+						      .arguments = (const char *[]){ "a", "b" }), NULL, NULL), 0);
+	expect_call("{\"method\":\"io.mcumgr.ShellExecute\",\"parameters\":{\"timeoutMs\":9,\"arguments\":[\"a\",\"b\"]}}");
+	answer("{\"parameters\":{\"groups\":[]}}");
+	ck_assert_int_eq(mcumgr_groups(m, MCUMGR_ARGS(groups, .n_groups = 1, .groups = (int64_t[]){ 3 }), NULL, NULL), 0);
+	expect_call("{\"method\":\"io.mcumgr.Groups\",\"parameters\":{\"groups\":[3]}}");
+}
+END_TEST
+
+START_TEST(errors_as_structs)
+{
+	struct mcumgr_error *error = NULL;
+	struct mcumgr_error_info *info;
+
+	connected();
+	answer("{\"error\":\"io.mcumgr.DeviceError\",\"parameters\":{\"device\":\"a\",\"group\":8,\"groupName\":\"file system\",\"rc\":3,"
+	       "\"name\":\"FILE_NOT_FOUND\",\"message\":\"no\",\"hint\":null}}");
+	ck_assert_int_eq(mcumgr_file_status(m, MCUMGR_ARGS(file_status, .path = "/x"), NULL, &error), -EREMOTEIO);
+	ck_assert_int_eq(mcumgr_error_code(error), MCUMGR_ERROR_DEVICE_ERROR);
+	ck_assert_int_eq(mcumgr_error_info(error, &info), 0);
+	ck_assert_int_eq(info->code, MCUMGR_ERROR_DEVICE_ERROR);
+	ck_assert(info->group.set && info->group.value == 8 && info->rc.set && info->rc.value == 3);
+	ck_assert_str_eq(info->group_name, "file system");
+	ck_assert_str_eq(info->name, "FILE_NOT_FOUND");
+	ck_assert_ptr_null(info->hint);
+	ck_assert(!info->command.set);
+	mcumgr_error_info_free(info);
+	mcumgr_error_free(error);
+	ck_assert_int_eq(mcumgr_error_code(NULL), MCUMGR_ERROR_OTHER);
 }
 END_TEST
 
@@ -579,9 +741,13 @@ int main(void)
 	tcase_add_test(tests, blocking_call);
 	tcase_add_test(tests, json_call);
 	tcase_add_test(tests, list_boards);
+	tcase_add_loop_test(tests, improper_replies, 0, sizeof(improper) / sizeof(improper[0]));
 	tcase_add_test(tests, watch_boards);
 	tcase_add_test(tests, put_image);
 	tcase_add_test(tests, update_board);
+	tcase_add_test(tests, sizes_of_arguments);
+	tcase_add_test(tests, values_of_all_kinds);
+	tcase_add_test(tests, errors_as_structs);
 	suite_add_tcase(suite, tests);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
