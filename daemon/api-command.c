@@ -142,6 +142,11 @@ static struct run *run_new(uint8_t op, uint16_t group, uint8_t id, const struct 
 	return r;
 }
 
+static enum role role_of(const struct run *r)
+{
+	return r->request.class == REQUEST_WRITE ? ROLE_CHANGE : ROLE_READ;
+}
+
 static void no_memory(struct call *call)
 {
 	api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
@@ -164,6 +169,8 @@ void api_command_start(struct api *api, struct call *call, const struct smp_comm
 		no_memory(call);
 		return;
 	}
+	if (!api_permitted(api, call, role_of(r)))
+		return;
 	r->request.repeat = c->may_repeat && api_bool(call, "repeat", false) ? REPEAT_HARMLESS : c->repeat;
 	if (smp_command_encode(c, call->message.parameters,
 			    c->may_repeat ? names_repeatable : c->changes ? names : names_of_reads, &w, &parameter, text,
@@ -196,6 +203,8 @@ static void request(struct api *api, struct call *call)
 		no_memory(call);
 		return;
 	}
+	if (!api_permitted(api, call, role_of(r)))
+		return;
 	r->raw = true;
 	if (!payload) {
 		writer_map(&w, 0);
@@ -225,6 +234,6 @@ static const struct api_parameter request_parameters[] = {
 };
 
 const struct api_method api_command_methods[] = {
-	{ "Request", request_parameters, request },
+	{ "Request", request_parameters, request, ROLE_READ },
 	{ NULL },
 };

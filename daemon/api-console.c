@@ -253,7 +253,7 @@ static const struct api_parameter console_parameters[] = {
 static const struct api_parameter write_parameters[] = {API_DEVICE, {"data", API_STRING}, API_LEASE, {NULL}};
 
 const struct api_method api_console_methods[] = {
-	{"Console", console_parameters, console},
-	{"ConsoleWrite", write_parameters, console_write},
+	{"Console", console_parameters, console, ROLE_READ},
+	{"ConsoleWrite", write_parameters, console_write, ROLE_CHANGE},
 	{NULL},
 };

@@ -307,9 +307,9 @@ static const struct api_parameter configure_parameters[] = {
 };
 
 const struct api_method api_device_methods[] = {
-	{ "List", NULL, list },
-	{ "Get", get_parameters, get },
-	{ "Configure", configure_parameters, configure },
-	{ "Watch", watch_parameters, watch, .needs_more = true },
+	{ "List", NULL, list, ROLE_READ },
+	{ "Get", get_parameters, get, ROLE_READ },
+	{ "Configure", configure_parameters, configure, ROLE_CHANGE },
+	{ "Watch", watch_parameters, watch, ROLE_READ, .needs_more = true },
 	{ NULL },
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/api-private.h"
+#include "daemon/log.h"
 
 static json_object *new_text(const char *format, va_list args)
 {
@@ -58,6 +59,22 @@ static json_object *new_device(const char *id)
 
 	api_put_string(o, "device", id);
 	return o;
+}
+
+void api_fail_role(struct call *call, enum role needed, enum role has)
+{
+	const struct peer *p = call_peer(call);
+	json_object *o = json_object_new_object();
+	char hint[160];
+
+	api_put_string(o, "role", role_name(needed));
+	snprintf(hint, sizeof(hint), "an administrator may add you to a group that '%s' in the [daemon] section of the "
+		"configuration names; without such lines that is the socket's group", role_name(needed));
+	log_info(NULL, "api", "%s is refused to user %u (process %d): role '%s' is missing", call->message.method,
+		(unsigned int)p->uid, (int)p->pid, role_name(needed));
+	api_fail(call, "PermissionDenied", o, hint, "%s needs the role '%s'; user %u has %s%s%s",
+		strrchr(call->message.method, '.') + 1, role_name(needed), (unsigned int)p->uid,
+		has == ROLE_NONE ? "no role" : "the role '", has == ROLE_NONE ? "" : role_name(has), has == ROLE_NONE ? "" : "'");
 }
 
 void api_fail_no_device(struct api *api, struct call *call)

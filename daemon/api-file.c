@@ -213,7 +213,7 @@ static const struct api_parameter write_parameters[] = {API_DEVICE, {"path", API
 	API_LEASE, {NULL}};
 
 const struct api_method api_file_methods[] = {
-	{"FileRead", read_parameters, file_read},
-	{"FileWrite", write_parameters, file_write},
+	{"FileRead", read_parameters, file_read, ROLE_READ},
+	{"FileWrite", write_parameters, file_write, ROLE_CHANGE},
 	{NULL},
 };

@@ -225,7 +225,7 @@ static const struct api_parameter put_parameters[] = {
 static const struct api_parameter inspect_parameters[] = { { "data", API_STRING }, { NULL } };
 
 const struct api_method api_image_methods[] = {
-	{ "ImagePut", put_parameters, image_put },
-	{ "ImageInspect", inspect_parameters, image_inspect },
+	{ "ImagePut", put_parameters, image_put, ROLE_CHANGE },
+	{ "ImageInspect", inspect_parameters, image_inspect, ROLE_READ },
 	{ NULL },
 };

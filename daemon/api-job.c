@@ -396,10 +396,10 @@ static const struct api_parameter upload_parameters[] = { FILE_PARAMETERS, { NUL
 static const struct api_parameter job_parameters[] = { { "job", API_STRING }, { NULL } };
 
 const struct api_method api_job_methods[] = {
-	{ "Update", update_parameters, update },
-	{ "ImageUpload", upload_parameters, image_upload },
-	{ "Jobs", NULL, jobs },
-	{ "JobWatch", job_parameters, job_watch },
-	{ "JobCancel", job_parameters, job_cancel_call },
+	{ "Update", update_parameters, update, ROLE_CHANGE },
+	{ "ImageUpload", upload_parameters, image_upload, ROLE_CHANGE },
+	{ "Jobs", NULL, jobs, ROLE_READ },
+	{ "JobWatch", job_parameters, job_watch, ROLE_READ },
+	{ "JobCancel", job_parameters, job_cancel_call, ROLE_CHANGE },
 	{ NULL },
 };

@@ -125,6 +125,6 @@ static void ports(struct api *api, struct call *call)
 }
 
 const struct api_method api_port_methods[] = {
-	{ "Ports", NULL, ports },
+	{ "Ports", NULL, ports, ROLE_READ },
 	{ NULL },
 };

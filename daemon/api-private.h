@@ -6,6 +6,7 @@
 #include <json-c/json.h>
 
 #include "daemon/api.h"
+#include "daemon/role.h"
 #include "proto/commands.h"
 #include "proto/json.h"
 
@@ -15,6 +16,7 @@ struct api {
 	struct registry *registry;
 	struct image_store *images;
 	uv_loop_t *loop;
+	struct roles *roles;
 	bool stopping;
 };
 
@@ -32,6 +34,7 @@ struct api_method {
 	const char *name;
 	const struct api_parameter *parameters; /* ends with one without a name */
 	void (*start)(struct api *api, struct call *call);
+	enum role role; /* that the caller must have */
 	bool needs_more;
 };
 
@@ -45,6 +48,11 @@ extern const struct api_method api_service_methods[], api_device_methods[], api_
 
 /* Checks parameters; names in `skip` (NULL-terminated, may be NULL) are somebody else's. false: the call is answered. */
 bool api_check(struct call *call, const struct api_parameter *parameters, bool others_are_unknown);
+
+/* Whether the caller has the role. false: the call is answered with PermissionDenied. */
+bool api_permitted(struct api *api, struct call *call, enum role role);
+/* The role that a method asks for; Request's depends on what is requested. ROLE_UNSET: there is no such method. */
+enum role api_role(const char *method);
 
 /* A method of one SMP command (proto/commands.h). */
 void api_command_start(struct api *api, struct call *call, const struct smp_command *command);
@@ -83,6 +91,7 @@ void api_fail_ambiguous(struct call *call, struct device *const *matches, size_t
 /* reason: NULL: the board's own. */
 void api_fail_unavailable(struct call *call, const struct device *d, const char *reason);
 void api_fail_stopping(struct call *call);
+void api_fail_role(struct call *call, enum role needed, enum role has);
 
 /* A request as its error needs it. */
 struct api_request {

@@ -63,7 +63,7 @@ static void get_description(struct api *api _unused_, struct call *call)
 static const struct api_parameter description_parameters[] = { { "interface", API_STRING }, { NULL } };
 
 const struct api_method api_service_methods[] = {
-	{ "GetInfo", NULL, get_info },
-	{ "GetInterfaceDescription", description_parameters, get_description },
+	{ "GetInfo", NULL, get_info, ROLE_NONE },
+	{ "GetInterfaceDescription", description_parameters, get_description, ROLE_NONE },
 	{ NULL },
 };

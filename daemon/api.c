@@ -28,8 +28,16 @@ void api_stopping(struct api *api)
 	api->stopping = true;
 }
 
+void api_set_roles(struct api *api, struct roles *roles)
+{
+	roles_free(api->roles);
+	api->roles = roles;
+}
+
 void api_free(struct api *api)
 {
+	if (api)
+		roles_free(api->roles);
 	free(api);
 }
 
@@ -60,8 +68,30 @@ static void fail_name(struct call *call, const char *error, const char *key, con
 	call_error(call, error, o);
 }
 
+enum role api_role(const char *method)
+{
+	const struct api_method *m = find_method(method);
+	const struct smp_command *c = m ? NULL : smp_command_find(method);
+
+	if (m)
+		return m->role;
+	return c ? c->changes ? ROLE_CHANGE : ROLE_READ : ROLE_UNSET;
+}
+
+bool api_permitted(struct api *api, struct call *call, enum role role)
+{
+	enum role has = roles_of(api->roles, call_peer(call));
+
+	if (has >= (role == ROLE_UNSET ? ROLE_ADMINISTER : role))
+		return true;
+	api_fail_role(call, role, has);
+	return false;
+}
+
 static void start_method(struct api *api, struct call *call, const struct api_method *m)
 {
+	if (!api_permitted(api, call, m->role))
+		return;
 	if (m->needs_more && !call->message.more) {
 		call_error(call, SERVICE ".ExpectedMore", NULL);
 		return;
@@ -256,7 +286,8 @@ void api_audit(const struct call *call, const struct device *device, const char 
 {
 	const struct peer *p = call_peer(call);
 
-	log_info(device->id, "api", "%s by user %u (process %d)", what, (unsigned int)p->uid, (int)p->pid);
+	log_info(device->id, "api", "%s by user %u (process %d%s%s)", what, (unsigned int)p->uid, (int)p->pid,
+			p->command[0] ? ", " : "", p->command);
 }
 
 /* Members of objects */

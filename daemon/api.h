@@ -15,8 +15,11 @@
 #include "daemon/server.h"
 
 struct api;
+struct roles;
 int api_new(struct registry *registry, struct image_store *images, struct api **ret); /* both borrowed */
 void api_handle(void *api, struct call *call); /* for server_new */
+/* Who may do what from now on, also on connections that are open: taken over. Before the first call. */
+void api_set_roles(struct api *api, struct roles *roles);
 /* From now on what is cut off is so because the daemon ends, and clients are told that: before registry_stop, which ends jobs
  * and requests, and server_stop, which ends what is left. */
 void api_stopping(struct api *api);

@@ -10,12 +10,14 @@
 
 #include "daemon/config-private.h"
 #include "daemon/limits.h"
+#include "daemon/role.h"
 #include "proto/smp.h"
 
 enum key_type {
 	KEY_TEXT,     /* any text without control characters */
 	KEY_NAME,     /* letters, digits, . _ - */
 	KEY_FILE,     /* an absolute path */
+	KEY_MEMBERS,  /* groups and users */
 	KEY_REGEX,    /* text that compiles */
 	KEY_UINT,     /* min..max */
 	KEY_DURATION, /* ms, or with a unit; min..max ms */
@@ -61,6 +63,9 @@ static const struct key daemon_keys[] = {
 	{ "socket", KEY_FILE, AT(socket) },
 	{ "state_dir", KEY_FILE, AT(state_dir) },
 	{ "group", KEY_TEXT, AT(group) },
+	{ "read", KEY_MEMBERS, AT(read) },
+	{ "change", KEY_MEMBERS, AT(change) },
+	{ "administer", KEY_MEMBERS, AT(administer) },
 	{ "log_level", KEY_CHOICE, AT(log_level), .choices = { "error", "warning", "info", "debug" } },
 };
 #undef AT
@@ -183,10 +188,17 @@ static bool set_text(const struct key *k, void *at, const char *value, char *tex
 	return false;
 }
 
+static bool set_members(void *at, const char *value, char *text, size_t text_size)
+{
+	return role_members_check(value, text, text_size) && store_text(at, value);
+}
+
 static bool set_key(const struct key *k, void *section, const char *value, char *text, size_t text_size)
 {
 	void *at = (char *)section + k->offset;
 	switch (k->type) {
+	case KEY_MEMBERS:
+		return set_members(at, value, text, text_size);
 	case KEY_REGEX:
 		return set_regex(section, value, text, text_size);
 	case KEY_UINT:

@@ -58,6 +58,9 @@ void config_free(struct config *c)
 	free(c->socket);
 	free(c->state_dir);
 	free(c->group);
+	free(c->read);
+	free(c->change);
+	free(c->administer);
 	free(c);
 }
 

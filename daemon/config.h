@@ -46,6 +46,7 @@ struct config {
 	char *socket;
 	char *state_dir;
 	char *group; /* of the socket; NULL: leave it */
+	char *read, *change, *administer; /* who has these roles (role.h); NULL: not said */
 	enum log_level log_level;
 	bool until_eof; /* end when standard input does */
 	struct config_device *devices;

@@ -19,6 +19,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/registry.h"
+#include "daemon/role.h"
 #include "daemon/server.h"
 
 #define WANTED_FILES 8192      /* connections, and two descriptors a tty */
@@ -231,6 +232,17 @@ static int make_parts(struct daemon *d)
 	return r < 0 ? complain(r, "no server", NULL) : 0;
 }
 
+static int give_roles(struct daemon *d)
+{
+	struct roles *roles;
+	int r = roles_new(d->config, &roles);
+	if (r < 0)
+		return complain(r, "no roles", NULL);
+	roles_set_socket_group(roles, server_group(d->server));
+	api_set_roles(d->api, roles);
+	return 0;
+}
+
 /* Listens before any tty is opened: a second daemon ends here and disturbs no board. */
 static int start_parts(struct daemon *d)
 {
@@ -241,6 +253,8 @@ static int start_parts(struct daemon *d)
 	int r = server_open(d->server, d->config->socket, d->config->group, &text);
 	if (r < 0)
 		return complain(r, "the socket cannot be opened", text);
+	if ((r = give_roles(d)) < 0)
+		return r;
 	d->observer.event = tell_status;
 	registry_observe(d->registry, &d->observer);
 	r = registry_start(d->registry);

@@ -188,6 +188,34 @@ void server_unbind(struct server *s)
 	s->lock = -1;
 }
 
+gid_t server_find_group(int fd)
+{
+	struct sockaddr_un address = { 0 };
+	socklen_t size = sizeof(address);
+	struct stat st;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) < 0 || address.sun_path[0] != '/' ||
+			stat(address.sun_path, &st) < 0 || (st.st_mode & 0020) == 0)
+		return (gid_t)-1;
+	return st.st_gid;
+}
+
+/* For the log and for who waits: a process may call itself what it likes. Read at once, because ids are used again. */
+static void read_command(pid_t pid, char *command, size_t size)
+{
+	char path[40];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	n = fd < 0 ? 0 : read(fd, command, size - 1);
+	command[n > 0 ? n : 0] = '\0';
+	command[strcspn(command, "\n")] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
 void server_read_peer(int fd, struct peer *ret)
 {
 	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
@@ -196,6 +224,7 @@ void server_read_peer(int fd, struct peer *ret)
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
 	*ret = (struct peer){ .pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid };
+	read_command(ret->pid, ret->command, sizeof(ret->command));
 	size = sizeof(groups);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0 || size == 0)
 		return;

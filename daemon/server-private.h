@@ -25,6 +25,7 @@ struct server {
 	dev_t device;
 	ino_t inode;
 	int lock;
+	gid_t group;
 	void (*stopped)(void *user);
 	void *stopped_user;
 	char buffer[SERVER_READ_BYTES]; /* what uv reads into; used up before it returns to the loop */
@@ -32,6 +33,8 @@ struct server {
 
 /* A bound and listening descriptor; -errno and a sentence. */
 int server_bind(struct server *s, const char *path, const char *group, char **ret_text);
+/* The group of the socket's file when that may connect; (gid_t)-1. */
+gid_t server_find_group(int fd);
 /* Removes what server_bind made. */
 void server_unbind(struct server *s);
 

@@ -25,6 +25,7 @@ int server_new(uv_loop_t *loop, void (*handle)(void *user, struct call *call), v
 	s->handle = handle;
 	s->user = user;
 	s->lock = -1;
+	s->group = (gid_t)-1;
 	signal(SIGPIPE, SIG_IGN); /* a client that goes away in the middle of a reply */
 	*ret = s;
 	return 0;
@@ -101,12 +102,19 @@ int server_open(struct server *s, const char *path, const char *group, char **re
 	*ret_text = NULL;
 	e = find_socket(s, path, group, ret_text);
 	if (e >= 0)
+		s->group = server_find_group(e);
+	if (e >= 0)
 		e = listen_on(s, e);
 	if (e < 0 && !*ret_text && asprintf(ret_text, "the socket %s cannot be listened on: %s", path, uv_strerror(e)) < 0)
 		*ret_text = NULL;
 	if (e == 0)
 		log_info(NULL, "api", "listening on %s", s->path ? s->path : "the service manager's socket");
 	return e;
+}
+
+gid_t server_group(const struct server *s)
+{
+	return s->group;
 }
 
 /* Frees the server when everything is closed. */

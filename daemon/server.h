@@ -16,19 +16,11 @@
 #include <uv.h>
 
 #include "daemon/limits.h"
+#include "daemon/peer.h"
 #include "proto/varlink.h"
 
 struct server;
 struct connection;
-
-/* Who called: as the kernel said when the connection was made. */
-struct peer {
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
-	gid_t *groups; /* the supplementary ones */
-	size_t group_count;
-};
 
 struct call {
 	struct varlink_call message;
@@ -45,6 +37,9 @@ int server_new(uv_loop_t *loop, void (*handle)(void *user, struct call *call), v
 /* Listens on path (0660, of the group when not NULL), or on the socket of the service manager when it gave one (LISTEN_FDS).
  * A socket file that nobody answers on is replaced. 0, or a negative errno and a sentence in ret_text. */
 int server_open(struct server *s, const char *path, const char *group, char **ret_text);
+
+/* The group whose members may connect, by the socket's file; (gid_t)-1: none, or nobody knows. */
+gid_t server_group(const struct server *s);
 
 /* Closes the socket and answers every call under way with io.mcumgr.Stopping; done when all is closed, a second at most. Frees
  * the server after done. */

@@ -30,6 +30,7 @@ ERRORS = [
     ("Cancelled", {**BOARD, "step": "upload"}, 130),
     ("NoSuchJob", {"job": "x"}, 1),
     ("LimitExceeded", {"limit": "connections", "maximum": 1}, 1),
+    ("PermissionDenied", {"role": "change"}, 10),
 ]
 
 

@@ -3,11 +3,12 @@
  * What real boards answer is tested with the whole daemon. */
 #include <stdatomic.h>
 
-#include "daemon/api.h"
+#include "daemon/api-private.h"
 #include "daemon/log.h"
 #include "daemon/file-job.h"
 #include "daemon/update.h"
 #include "proto/json.h"
+#include "tests/unit/idl.h"
 #include "tests/unit/wire.h"
 
 /* The registry and the boards */
@@ -173,7 +174,29 @@ const char *file_job_verified(const struct job *job _unused_)
 	return NULL;
 }
 
+/* Who calls: NULL: as the kernel says */
+static const struct peer *played_peer;
+
+void __real_server_read_peer(int fd, struct peer *ret);
+void __wrap_server_read_peer(int fd, struct peer *ret);
+void __wrap_server_read_peer(int fd, struct peer *ret)
+{
+	if (played_peer)
+		*ret = *played_peer;
+	else
+		__real_server_read_peer(fd, ret);
+}
+
 /* Test bed */
+
+static void set_roles(void *user)
+{
+	const struct config none = { 0 };
+	struct roles *roles;
+
+	ck_assert_int_eq(roles_new(user ? user : &none, &roles), 0);
+	api_set_roles(api, roles);
+}
 
 static void open_all(void *user _unused_)
 {
@@ -182,6 +205,7 @@ static void open_all(void *user _unused_)
 
 	ck_assert_int_eq(image_store_new(&wire.loop, NULL, &images), 0);
 	ck_assert_int_eq(api_new(NULL, images, &api), 0);
+	set_roles(NULL);
 	ck_assert_int_eq(server_new(&wire.loop, api_handle, api, &server), 0);
 	ck_assert_int_eq(server_open(server, wire.path, NULL, &text), 0);
 	wire.loop.data = images;
@@ -197,6 +221,7 @@ static void setup(void)
 {
 	submitted = NULL;
 	submit_result = 0;
+	played_peer = NULL;
 	only_job = NULL;
 	atomic_store(&submits, 0);
 	atomic_store(&cancels, 0);
@@ -635,14 +660,108 @@ START_TEST(a_busy_board_refuses_a_second_job)
 }
 END_TEST
 
+/* Roles */
+
+static const struct {
+	uid_t uid;
+	const char *method, *parameters, *missing; /* NULL: allowed */
+} permissions[] = {
+	{ 3, "org.varlink.service.GetInfo", "{}", NULL },
+	{ 3, "io.mcumgr.List", "{}", "read" },
+	{ 3, "io.mcumgr.Echo", "{\"text\":\"x\"}", "read" },
+	{ 10, "io.mcumgr.List", "{}", NULL },
+	{ 10, "io.mcumgr.Jobs", "{}", NULL },
+	{ 10, "io.mcumgr.Tasks", "{}", NULL },
+	{ 10, "io.mcumgr.Echo", "{\"text\":\"x\"}", NULL },
+	{ 10, "io.mcumgr.Reset", "{}", "change" },
+	{ 10, "io.mcumgr.Reset", "{\"nonsense\":1}", "change" },
+	{ 10, "io.mcumgr.Configure", "{\"retries\":1}", "change" },
+	{ 10, "io.mcumgr.ImagePut", "{\"data\":\"\"}", "change" },
+	{ 10, "io.mcumgr.JobCancel", "{\"job\":\"x\"}", "change" },
+	{ 10, "io.mcumgr.Request", "{\"operation\":\"read\",\"group\":64,\"command\":1}", NULL },
+	{ 10, "io.mcumgr.Request", "{\"operation\":\"write\",\"group\":64,\"command\":1}", "change" },
+	{ 10, "io.mcumgr.Request", "{\"operation\":\"write\",\"group\":0,\"command\":5}", "change" },
+	{ 10, "io.mcumgr.Request", "{\"operation\":\"write\",\"group\":0,\"command\":0}", NULL },
+	{ 20, "io.mcumgr.Reset", "{}", NULL },
+	{ 20, "io.mcumgr.Request", "{\"operation\":\"write\",\"group\":64,\"command\":1}", NULL },
+	{ 30, "io.mcumgr.Reset", "{}", NULL },
+};
+
+/* Permitted calls wait for a board that never answers, or are answered with another error. */
+START_TEST(calls_need_roles)
+{
+	struct config config = { .read = (char *)"user:10", .change = (char *)"user:20", .administer = (char *)"user:30" };
+	const struct peer peer = { .pid = 1, .uid = permissions[_i].uid, .gid = 1 };
+	const char *missing = permissions[_i].missing;
+	char text[300];
+	int fd, one = 1;
+
+	wire_do(&wire, set_roles, &config);
+	played_peer = &peer;
+	fd = wire_connect(&wire);
+	snprintf(text, sizeof(text), "{\"method\":\"%s\",\"parameters\":%s}", permissions[_i].method, permissions[_i].parameters);
+	wire_say(fd, text);
+	if (!missing && strstr(permissions[_i].method, "mcumgr.") && !strstr(permissions[_i].method, "List") &&
+		!strstr(permissions[_i].method, "Jobs")) {
+		ck_assert(wire_wait(is_submitted, &one));
+	} else {
+		json_object *o = hear_json(fd), *error = json_object_object_get(o, "error");
+
+		if (missing) {
+			ck_assert_str_eq(json_object_get_string(error), "io.mcumgr.PermissionDenied");
+			ck_assert_str_eq(json_object_get_string(at(o, "role")), missing);
+			ck_assert_ptr_nonnull(strstr(json_object_get_string(at(o, "message")), missing));
+			ck_assert_int_eq(atomic_load(&submits), 0);
+		} else {
+			ck_assert_ptr_null(error);
+		}
+		json_object_put(o);
+	}
+	close(fd);
+}
+END_TEST
+
+static const struct idl *idl;
+
+/* What takes a lease changes something, and what else does is named here. */
+START_TEST(every_method_has_a_role)
+{
+	static const char *const changing[] = { "ImagePut", "JobCancel" };
+
+	for (size_t i = 0; i < idl->count; i++) {
+		const struct idl_member *m = &idl->members[i];
+		bool changes = idl_field(&m->in, "lease") != NULL;
+		enum role role;
+
+		if (strcmp(m->kind, "method") != 0)
+			continue;
+		role = api_role(m->name);
+		for (size_t k = 0; k < ARRAY_SIZE(changing); k++)
+			changes |= strcmp(m->name, changing[k]) == 0;
+		ck_assert_msg(role != ROLE_UNSET, "%s: its row of the method table has no role", m->name);
+		if (strcmp(m->name, "Request") != 0)
+			ck_assert_msg((role >= ROLE_CHANGE) == changes, "%s: role %s, but %s", m->name, role_name(role),
+				changes ? "it changes something" : "it takes no lease");
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("api");
 	TCase *c = tcase_create("api");
 	SRunner *r = srunner_create(s);
+	const char *root = getenv("SOURCE_ROOT");
+	char path[4096], *text;
 	int failed;
 
+	snprintf(path, sizeof(path), "%s/proto/io.mcumgr.varlink", root ? root : ".");
+	text = idl_file(path);
+	idl = idl_read(text);
+	free(text);
 	log_set_level(LOG_LEVEL_ERROR);
+	tcase_add_loop_test(c, calls_need_roles, 0, ARRAY_SIZE(permissions));
+	tcase_add_test(c, every_method_has_a_role);
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, slow_watchers_are_told_what_they_missed);

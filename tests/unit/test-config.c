@@ -71,6 +71,9 @@ START_TEST(every_key)
 		"state_dir=/var/lib/x\n"
 		"group\t=\tmcumgr\n"
 		"log_level = debug\n"
+		"read = everybody\n"
+		"change = lab, user:ann\n"
+		"administer = group:admins\n"
 		"[device  one.A-b_2]\n"
 		"match = (?-i)2fe3:00[aA]b:1[0-9]\n"
 		"serial = 12 34\n"
@@ -99,6 +102,9 @@ START_TEST(every_key)
 	ck_assert_str_eq(config->socket, "/run/x/io.mcumgr");
 	ck_assert_str_eq(config->state_dir, "/var/lib/x");
 	ck_assert_str_eq(config->group, "mcumgr");
+	ck_assert_str_eq(config->read, "everybody");
+	ck_assert_str_eq(config->change, "lab, user:ann");
+	ck_assert_str_eq(config->administer, "group:admins");
 	ck_assert_int_eq(config->log_level, LOG_LEVEL_DEBUG);
 	const struct config_device *d = &config->devices[0];
 	ck_assert_str_eq(d->name, "one.A-b_2");
@@ -131,6 +137,9 @@ END_TEST
 static const struct complaint {
 	const char *content, *text;
 } complaints[] = {
+	{ "[daemon]\nread = a/b\n",
+		"FILE:2: bad value 'a/b' for read; allowed: up to 64 of GROUP, group:GROUP, user:USER, everybody" },
+	{ "[daemon]\nchange = ,\n", "FILE:2: bad value ',' for change; name groups, or user:USER, or everybody" },
 	{ "baud = 1\n", "FILE:1: baud stands before the first section" },
 	{ "[device a]\n", "FILE:1: [device a] chooses no board; give match, serial or path" },
 	{ "[device a]\nserial = x\n[device a]\nserial = y\n", "FILE:3: [device a] is there already, in line 1" },
@@ -172,7 +181,7 @@ static const struct complaint {
 	{ "[daemon]\nsocket = run/x\n", "FILE:2: bad value 'run/x' for socket; allowed: an absolute path" },
 	{ "[daemon]\nlog_level = loud\n",
 		"FILE:2: bad value 'loud' for log_level; allowed: error, warning, info, debug" },
-	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir group log_level" },
+	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir group read change administer log_level" },
 	{ "[daemon]\n[daemon]\n", "FILE:2: [daemon] is there already" },
 	{ "[daemon]\nnonsense\n", "FILE:2: 'nonsense': expected key = value, [section] or a comment" },
 	{ "[device a]\nserial = x\nalias = l\n[device b]\nserial = y\nalias = l\n",
@@ -181,7 +190,7 @@ static const struct complaint {
 	{ "[device a]\nserial = x\nbaud = 1\nretries = 21\n[daemon]\nx = y\n",
 		"FILE:3: bad value '1' for baud; allowed: 50 to 20000000\n"
 		"FILE:4: bad value '21' for retries; allowed: 0 to 20\n"
-		"FILE:6: unknown key 'x'; allowed: socket state_dir group log_level" },
+		"FILE:6: unknown key 'x'; allowed: socket state_dir group read change administer log_level" },
 };
 
 START_TEST(one_complaint)

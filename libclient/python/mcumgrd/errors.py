@@ -118,7 +118,7 @@ class InvalidParameter(MCUmgrError):
 
 
 class PermissionDenied(MCUmgrError):
-    """The caller may not do this."""
+    """The caller may not do this: parameters["role"] is what is missing."""
 
 
 _BY_NAME: Dict[str, Type[MCUmgrError]] = {
@@ -127,7 +127,7 @@ _BY_NAME: Dict[str, Type[MCUmgrError]] = {
                 ProtocolError, BadImage, NoSuchImage, UpdateRefused, NotBooted, Cancelled, NoSuchJob, LimitExceeded, Stopping)
 }
 _BY_NAME["org.varlink.service.InvalidParameter"] = InvalidParameter
-_BY_NAME["org.varlink.service.PermissionDenied"] = PermissionDenied
+_BY_NAME["io.mcumgr.PermissionDenied"] = _BY_NAME["org.varlink.service.PermissionDenied"] = PermissionDenied
 
 
 def from_reply(name: str, parameters: Mapping[str, Any]) -> MCUmgrError:
