@@ -72,6 +72,20 @@ static int compare_version(const struct mcuboot_image *image, const char *other)
 	return 0;
 }
 
+/* Boards look at that when they are sent an image: recovery does not, and an image that is there already is not sent. */
+static int check_upgrade(struct update *u)
+{
+	const struct image_slot *replaced = update_active(u);
+
+	for (size_t i = 0; u->recovery && i < u->slot_count; i++)
+		if (u->slots[i].image == u->image && u->slots[i].slot == 0)
+			replaced = &u->slots[i];
+	if (!u->options.upgrade_only || !replaced || compare_version(&u->blob->info, replaced->version) > 0)
+		return 0;
+	return update_refuse(u, "downgrade", "leave --upgrade-only out, or raise the version",
+			"the board has %s, which is not lower than %s", replaced->version, u->job.version);
+}
+
 static int check_downgrade(struct update *u)
 {
 	const struct device_info *info = &u->job.device->info;
@@ -132,6 +146,8 @@ static int decide_upload(struct update *u)
 		return JOB_AGAIN;
 	int r = check_size(u);
 	if (r == 0)
+		r = check_upgrade(u);
+	if (r == 0)
 		r = check_downgrade(u);
 	if (r < 0)
 		return r;
@@ -170,6 +186,9 @@ static int decide(struct update *u)
 		return decide_upload(u);
 	if (found == active)
 		return decide_active(u, found);
+	int r = check_upgrade(u);
+	if (r < 0)
+		return r;
 	u->skipped_upload = true;
 	if (u->recovery) {
 		u->phase = PHASE_UPLOADED;
@@ -189,7 +208,7 @@ static int decide(struct update *u)
 				found->version);
 	if (pending)
 		return decide_upload(u);
-	int r = check_downgrade(u);
+	r = check_downgrade(u);
 	if (r < 0)
 		return r;
 	u->phase = PHASE_UPLOADED;

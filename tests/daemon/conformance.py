@@ -42,6 +42,7 @@ def has(*wanted):
     return lambda value: set(wanted) <= set(value)
 
 
+
 def text(start):
     return lambda value: isinstance(value, str) and value.startswith(start)
 
@@ -51,9 +52,13 @@ def differs(wanted, got, where='reply'):
     if callable(wanted):
         return None if wanted(got) else f'{where} is {got!r}'
     if isinstance(wanted, dict) and isinstance(got, dict):
+        optional = wanted.get('?', {})  # members that may be there
+        wanted = {**{k: v for k, v in wanted.items() if k != '?'}, **{k: v for k, v in optional.items() if k in got}}
         if set(wanted) != set(got):
             return f'{where} has {sorted(got)}, not {sorted(wanted)}'
         return next(filter(None, (differs(wanted[k], got[k], f'{where}.{k}') for k in wanted)), None)
+    if isinstance(wanted, list) and isinstance(got, list) and len(wanted) == len(got):
+        return next(filter(None, (differs(w, g, f'{where}[{i}]') for i, (w, g) in enumerate(zip(wanted, got)))), None)
     return None if type(wanted) is type(got) and wanted == got else f'{where} is {got!r}, not {wanted!r}'
 
 
@@ -68,9 +73,24 @@ NO_CLOCK = dict(real=lacks(0, 4), why='no build has a clock')
 NO_BOOTLOADER = dict(real=lacks(0, 8), why='no build tells of its bootloader')
 
 
-def row(method, parameters, answer, real=None, why=None):
-    assert (real is None) == (why is None), method
-    return method, parameters, answer, real, why
+class Row:
+    """A call, its answer on the simulated board, and what another board answers instead: board=(answer, why)."""
+
+    def __init__(self, method, parameters, answer, others):
+        assert all(why for _, why in others.values()), method
+        self.method, self.parameters, self.answer, self.others = method, parameters, answer, others
+
+    def wanted(self, board):
+        return self.others.get(board, (self.answer, None))
+
+    def __str__(self):
+        shown = ','.join(f'{k}={str(v)[:24]}' for k, v in self.parameters.items())
+        return f'{self.method}({shown})'
+
+
+def row(method, parameters, answer, real=None, why=None, **others):
+    """real, why: of native_sim."""
+    return Row(method, parameters, answer, {**others, **({'native_sim': (real, why)} if real else {})})
 
 
 CASES = [
@@ -130,6 +150,7 @@ CASES = [
     row('SettingsLoad', {}, {}),
     row('SettingsSave', {}, {}, **SAVE),
     row('SettingsSave', {'name': 'sim'}, {}, **SAVE),
+    row('SettingsSave', {'name': 5}, invalid('name', "'name'")),
 
     row('FileWrite', {'path': PATH, 'data': b64(CONTENT)},
         {'job': text('file-'), 'doneBytes': 5, 'totalBytes': 5, 'verified': 'sha256'}),
@@ -194,25 +215,24 @@ CASES = [
     row('Reset', {}, {}),
 ]
 
-# What needs an uploaded image: tests/daemon/test_update.py and tests/zephyr/test_swap.py.
-ELSEWHERE = {'Update', 'ImageUpload', 'ImageTest'}
+
+def filled(value, facts):
+    """With '$name' replaced by what it stands for on this board."""
+    if isinstance(value, str) and value.startswith('$'):
+        return facts[value[1:]]
+    if isinstance(value, dict):
+        return {key: filled(item, facts) for key, item in value.items()}
+    return [filled(item, facts) for item in value] if isinstance(value, list) else value
 
 
-def wanted_of(case, real):
-    _, _, answer, other, why = case
-    return other if real and why else answer
-
-
-def name_of(case):
-    method, parameters, *_ = case
-    shown = ','.join(f'{k}={str(v)[:24]}' for k, v in parameters.items())
-    return f'{method}({shown})'
-
-
-def check(case, real, call):
-    """call(method, parameters) returns ('reply', JSON) or (the error's name, its parameters)."""
-    wanted = wanted_of(case, real)
-    name, got = call(case[0], case[1])
+def check(case, board, call, facts=None, record=None):
+    """call(method, parameters) returns ('reply', JSON) or (the error's name, its parameters). record(method, cell) is told
+    what happened, in the words of the matrix."""
+    wanted, why = case.wanted(board)
+    wanted = filled(wanted, facts)
+    name, got = call(case.method, filled(case.parameters, facts))
+    if record:
+        record(case.method, 'served' if name == 'reply' else cell(name, got, why))
     if 'refused' not in wanted:
         assert name == 'reply', (name, got)
         assert differs(wanted, got) is None, differs(wanted, got)
@@ -220,3 +240,12 @@ def check(case, real, call):
     assert name == wanted['refused'], (name, got)
     assert wanted['says'] in got['message'], got['message']
     assert {k: got.get(k) for k in wanted['fields']} == wanted['fields']
+
+
+def cell(error, parameters, why):
+    """An error in the words of the matrix."""
+    if error == 'NotSupported':
+        return f'rc 8: {why}' if why else 'rc 8'
+    if error == 'DeviceError':
+        return f'rc {parameters["rc"]} {parameters["name"]}' + (f': {why}' if why else '')
+    return error

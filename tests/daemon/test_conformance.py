@@ -1,55 +1,97 @@
 # SPDX-License-Identifier: MIT
-"""The table of conformance.py on the simulated board, and what it has to cover."""
+"""The tables of conformance.py and conformance_image.py on the simulated board, and what they have to cover."""
 
 import conformance
+import conformance_image
+import evidence
 import pytest
 import rack as racks
+import simulator
+
 
 def parameters_of(method):
     return set(racks.INTERFACE.methods[method][0][2])
 
 
 COMMANDS = [name for name in racks.INTERFACE.methods if {'device', 'timeoutMs'} <= parameters_of(name)]
+EVERYTHING = conformance.CASES + conformance_image.CASES
 
 
 @pytest.fixture(scope='module')
-def board():
-    r = racks.Rack(('a',), 'burst=ok')
-    r.ready()
-    yield r
-    r.close()
+def column():
+    seen = evidence.Column('simulator')
+    yield seen
+    seen.save()
 
 
-@pytest.fixture(scope='module')
-def call(board):
-    client = board.client()
+def calling(rack):
+    """call(method, parameters) on its board; after a reset the board is waited for."""
+    client = rack.client()
 
     def call(method, parameters):
+        boots = rack.sim.state()['boots']
         try:
-            return 'reply', client.call(method, device='a', **parameters)
+            reply = 'reply', client.call(method, device='a', **parameters)
         except racks.Error as error:
             return error.name, error.parameters
+        if method == 'Reset':
+            rack.sim.wait(f'boots>={boots + 1}')
+            rack.ready()
+        return reply
 
-    call('FileWrite', {'path': conformance.PATH, 'data': conformance.b64(conformance.CONTENT)})
     return call
 
 
-@pytest.mark.parametrize('case', conformance.CASES, ids=conformance.name_of)
-def test_case(call, case):
-    conformance.check(case, False, call)
+@pytest.fixture(scope='module')
+def call():
+    r = racks.Rack(('a',), 'burst=ok')
+    r.ready()
+    call = calling(r)
+    call('FileWrite', {'path': conformance.PATH, 'data': conformance.b64(conformance.CONTENT)})
+    yield call
+    r.close()
+
+
+@pytest.mark.parametrize('case', conformance.CASES, ids=str)
+def test_case(call, column, case):
+    conformance.check(case, 'simulator', call, record=column.record)
+
+
+@pytest.fixture(scope='module')
+def story(tmp_path_factory):
+    """call, and the facts of its images."""
+    folder = tmp_path_factory.mktemp('images')
+    r = racks.Rack(('a',), 'burst=ok')
+    client = r.ready()
+    (old,) = client.call('ImageList', device='a')['slots']
+    facts = {'old.hash': old['hash'], 'old.version': old['version']}
+    for name, version in (('new', '2.0.0'), ('newer', '3.0.0')):
+        data, digest = simulator.make_image(folder / name, version)
+        facts.update({name: client.put(data)['hash'], f'{name}.hash': digest.hex(), f'{name}.version': version})
+    yield calling(r), facts
+    r.close()
+
+
+@pytest.mark.parametrize('case', conformance_image.CASES, ids=str)
+def test_image_case(story, column, case):
+    call, facts = story
+    conformance.check(case, 'simulator', call, facts, column.record)
 
 
 @pytest.mark.parametrize('method', COMMANDS)
 def test_every_command_has_a_case_that_succeeds(method):
-    answers = [case[2] for case in conformance.CASES if case[0] == method]
-    assert method in conformance.ELSEWHERE or any('refused' not in a for a in answers)
+    assert any('refused' not in case.answer for case in EVERYTHING if case.method == method)
+
+
+def usual(method):
+    """Parameters that the method takes."""
+    return next(case.parameters for case in EVERYTHING if case.method == method and 'refused' not in case.answer)
 
 
 @pytest.mark.parametrize('method', COMMANDS)
 @pytest.mark.parametrize('extra, says', [({'nonsense': 1}, 'nonsense'), ({'timeoutMs': 0}, 'timeoutMs')], ids=str)
 def test_every_command_refuses_what_it_does_not_know(call, method, extra, says):
-    parameters = next((case[1] for case in conformance.CASES if case[0] == method and 'refused' not in case[2]),
-                      {'hash' if method == 'ImageTest' else 'file': 'ab' * 32})
+    parameters = {k: 'ab' * 32 if str(v).startswith('$') else v for k, v in usual(method).items()}
     name, got = call(method, {**parameters, **extra})
     assert (name, got['parameter']) == ('InvalidParameter', says) and says in got['message']
 
@@ -57,6 +99,5 @@ def test_every_command_refuses_what_it_does_not_know(call, method, extra, says):
 @pytest.mark.parametrize('method', COMMANDS)
 def test_every_command_with_parameters_has_wrong_ones(method):
     own = parameters_of(method) - {'device', 'timeoutMs', 'lease', 'repeat', 'force', 'detached'}
-    answers = [case[2] for case in conformance.CASES if case[0] == method]
-    if own and method not in conformance.ELSEWHERE | {'SettingsSave'}:
-        assert any('refused' in a for a in answers), own
+    answers = [case.answer for case in EVERYTHING if case.method == method]
+    assert not own or any('refused' in a for a in answers), own

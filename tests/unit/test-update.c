@@ -111,6 +111,15 @@ static const struct start {
 		"list params bootloader mode slots"},
 	{"lower version, uploaded, direct-xip", {.mode = 4, .slot = {OLD, NEW}, .new_is_lower = true, .no_bootloader_info = true},
 		{0}, NULL, "NotBooted", "refused", NULL},
+	{"upgrade only, lower version", {.mode = 3, .slot = {OLD}, .new_is_lower = true}, {.upgrade_only = true}, NULL,
+		"UpdateRefused", "downgrade", "list params bootloader mode slots"},
+	{"upgrade only, lower version is uploaded", {.mode = 3, .slot = {OLD, NEW}, .new_is_lower = true}, {.upgrade_only = true},
+		NULL, "UpdateRefused", "downgrade", "list"},
+	{"upgrade only, lower version is pending", {.mode = 3, .slot = {OLD, NEW}, .new_is_lower = true, .mark = TEST},
+		{.upgrade_only = true}, NULL, "UpdateRefused", "downgrade", "list"},
+	{"upgrade only, lower version, recovery", {.mode = 0, .slot = {OLD}, .in_recovery = true, .new_is_lower = true},
+		{.upgrade_only = true}, NULL, "UpdateRefused", "downgrade", "list params slots"},
+	{"upgrade only, higher version", {.mode = 3, .slot = {OLD}}, {.upgrade_only = true}, "updated", NULL, NULL, NULL},
 	{"lower version, swap", {.mode = 3, .slot = {OLD}, .new_is_lower = true}, {0}, "updated", NULL, NULL, NULL},
 };
 
