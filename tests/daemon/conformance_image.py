@@ -28,7 +28,7 @@ def job(kind, outcome, image):
             '?': {'doneBytes': number, 'totalBytes': number, 'message': lambda v: isinstance(v, str)}}
 
 
-def no_marks(method='ImageTest'):
+def no_marks():
     return {'mps2': (lacks(1, 0), NO_STATE)}
 
 
@@ -60,9 +60,9 @@ CASES = [
     row('ImageTest', {'hash': '$new.hash'}, PENDING, **no_marks()),
     row('ImageTest', {'hash': '$new.hash'}, PENDING, **no_marks()),
     row('ImageConfirm', {'hash': '$new.hash'}, smp(28, 'IMAGE_ALREADY_PENDING', 1), **no_marks()),
-    row('Update', {'file': '$newer'}, refused('UpdateRefused', 'pending in slot 1', reason='pending')),
+    row('Update', {'file': '$newer'}, refused('UpdateRefused', 'pending in slot 1', reason='pending'), mps2=(None, NO_STATE)),
     row('Reset', {}, {}),
-    row('ImageList', {}, TESTING),
+    row('ImageList', {}, TESTING, mps2=(slots((0, 'old', ''), (1, 'new', 'active confirmed')), RAM)),
     row('ImageErase', {'slot': 1}, smp(9, 'NO_FREE_SLOT', 1)),
     row('ImageConfirm', {}, CONFIRMED, cortex_m0=(CONFIRMED_ALONE, 'a confirm takes slot 1 out of the list, for good'), **no_marks()),
     row('Update', {'file': '$new'}, job('update', 'unchanged', 'new')),
