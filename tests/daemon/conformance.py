@@ -9,6 +9,8 @@ import base64
 import hashlib
 import zlib
 
+import evidence
+
 PATH, CONTENT = '/lfs1/conformance', b'hello'
 
 
@@ -243,6 +245,20 @@ def check(case, board, call, facts=None, record=None):
     assert name == wanted['refused'], (name, got)
     assert wanted['says'] in got['message'], got['message']
     assert {k: got.get(k) for k in wanted['fields']} == wanted['fields']
+
+
+def run(cases, board, call, facts=None):
+    """All of a table, in order, in one process: later rows live on what earlier ones did. What was seen goes into the
+    board's column of evidence; returns it. Fails with every row that differs."""
+    column = evidence.Column(board)
+    wrong = []
+    for case in cases:
+        try:
+            check(case, board, call, facts, column.record)
+        except AssertionError as error:
+            wrong.append(f'{case}: {error}')
+    assert not wrong, '\n'.join(wrong)
+    return column
 
 
 def cell(error, parameters, why):

@@ -9,9 +9,11 @@ $hash is the hash of the image that was uploaded last, $folder a directory."""
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
+import evidence
 import rack as racks
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
@@ -57,12 +59,12 @@ ROWS = [
     Row('OsInfo', 'os application-info -s', {'format': 's'}, lambda c, f: c.os_application_info('s')),
     Row('BootloaderInfo', 'os bootloader-info', {}, lambda c, f: c.os_bootloader_info(), merged=True),
     Row('ImageErase', 'image erase', {}, lambda c, f: c.image_erase()),
-    Row('ImageUpload', 'image upload $old', {'file': '$old'}, lambda c, f: c.image_upload(f['old']), varies=True),
-    Row('ImageTest', 'image set-state --hash $hash', {'hash': '$hash'}, lambda c, f: c.image_set_state(f['hash'])),
+    Row('ImageUpload', 'image upload $old', {'file': '$old'}, lambda c, f: c.image_upload(f('old')), varies=True),
+    Row('ImageTest', 'image set-state --hash $hash', {'hash': '$hash'}, lambda c, f: c.image_set_state(f('hash'))),
     Row('ImageErase', 'image erase 1', {'slot': 1}, lambda c, f: c.image_erase(1)),
     Row('ImageList', 'image get-state', {}, lambda c, f: c.image_get_state()),
     Row('SlotInfo', 'image slot-info', {}, lambda c, f: c.image_slot_info()),
-    Row('Update', 'firmware update $new', {'file': '$new'}, lambda c, f: installed(c, f['new']), varies=True),
+    Row('Update', 'firmware update $new', {'file': '$new'}, lambda c, f: installed(c, f('new')), varies=True),
     Row('ImageConfirm', 'image set-state --confirm', {}, lambda c, f: c.image_set_state(confirm=True)),
     Row('StatGroups', 'stats list-groups', {}, lambda c, f: c.stats_list_groups()),
     Row('StatRead', 'stats get smp_svr_stats', {'group': 'smp_svr_stats'},
@@ -95,12 +97,6 @@ ROWS = [
 ]
 
 
-def words(text, facts):
-    for name, value in facts.items():
-        text = text.replace(f'${name}', str(value))
-    return text
-
-
 def shape(value):
     """A JSON value without what varies."""
     if isinstance(value, dict):
@@ -120,13 +116,13 @@ class Everywhere:
         self.program = os.environ.get('MCUMGRCTL') or str(
             pathlib.Path(os.environ.get('MCUMGRD_BUILD', SOURCE / 'build')) / 'libclient/mcumgrctl/mcumgrctl')
 
-    def facts(self, client):
-        old, new = self.old, self.files[client]
-        if client == 'Python':
-            return {'old': old.read_bytes(), 'new': new.read_bytes(), 'hash': self.image_hash(old)}
-        if client == 'API':
-            return {'old': self.put(old.read_bytes()), 'new': self.put(new.read_bytes()), 'hash': self.image_hash(old)}
-        return {'old': old, 'new': new, 'hash': self.image_hash(old), 'folder': self.folder}
+    def fact(self, client, name):
+        """What $name is for a client."""
+        if name in ('hash', 'folder'):
+            return self.image_hash(self.old) if name == 'hash' else self.folder
+        path = self.old if name == 'old' else self.files[client]
+        return path if client in ('mcumgrctl', '--json') else path.read_bytes() if client == 'Python' else \
+            self.put(path.read_bytes())
 
     def run(self, row, client):
         """('reply', JSON or None) or (error, parameters)"""
@@ -135,13 +131,12 @@ class Everywhere:
         return {'API': self.api, 'Python': self.python}.get(client, self.command)(row, client)
 
     def api(self, row, client):
-        facts = self.facts(client)
-        return self.call(row.method, {k: facts[v[1:]] if str(v).startswith('$') else v for k, v in row.parameters.items()})
+        return self.call(row.method, {k: self.fact(client, v[1:]) if str(v).startswith('$') else v
+                                      for k, v in row.parameters.items()})
 
     def command(self, row, client):
-        facts = self.facts(client)
         argv = [self.program, '--socket', str(self.socket), '-d', self.device, *(['--json'] if client == '--json' else []),
-                *(words(word, facts) for word in row.argv)]
+                *(re.sub(r'\$(\w+)', lambda m: str(self.fact(client, m[1])), word) for word in row.argv)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=racks.SECONDS * 2, stdin=subprocess.DEVNULL)
         assert 'Sanitizer' not in done.stderr and 'runtime error' not in done.stderr, done.stderr
         if client != '--json':
@@ -157,20 +152,32 @@ class Everywhere:
     def python(self, row, client):
         try:
             with mcumgrd.MCUmgrClient.device(self.device, str(self.socket)) as board:
-                row.python(board, self.facts(client))
+                row.python(board, lambda name: self.fact(client, name))
         except mcumgrd.MCUmgrError as error:
             return error.code.rpartition('.')[2], error.parameters
         return 'reply', None
 
 
-def check(row, everywhere, settle, record=None):
-    """settle() waits for the board, after a client's turn."""
+def run(rows, everywhere, settle):
+    """All rows, in order, in one process. settle() waits for the board, after a client's turn. Returns the columns of
+    evidence; fails with every row that differs."""
+    columns = {client: evidence.Column(client) for client in CLIENTS}
+    wrong = []
+    for row in rows:
+        try:
+            check(row, everywhere, settle, lambda client, *seen: columns[client].record(*seen))
+        except AssertionError as error:
+            wrong.append(f'{row}: {error}')
+    assert not wrong, '\n'.join(wrong)
+    return columns
+
+
+def check(row, everywhere, settle, record):
     wanted = None
     for client in CLIENTS:
         name, got = everywhere.run(row, client)
         settle()
-        if record:
-            record(client, row.method, 'served' if name == 'reply' else name)
+        record(client, row.method, 'served' if name == 'reply' else name)
         if wanted is None:
             wanted = name, got
             continue

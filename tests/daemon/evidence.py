@@ -22,6 +22,10 @@ class Column:
         if self.cells.get(method) != 'served' and (cell == 'served' or ': ' in cell or method not in self.cells):
             self.cells[method] = cell
 
+    def merge(self, other):
+        for method, cell in other.cells.items():
+            self.record(method, cell)
+
     def save(self):
         FOLDER.mkdir(parents=True, exist_ok=True)
         (FOLDER / f'{self.name}.json').write_text(json.dumps(self.cells, indent=1, sort_keys=True) + '\n')

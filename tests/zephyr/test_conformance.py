@@ -12,16 +12,6 @@ from . import harness, image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "daemon"))
 import conformance  # noqa: E402
 import conformance_image  # noqa: E402
-import evidence  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def columns():
-    """{board: what it made of each command}"""
-    seen = {}
-    yield seen
-    for column in seen.values():
-        column.save()
 
 
 def calling(daemon, board=None):
@@ -38,38 +28,27 @@ def calling(daemon, board=None):
     return call
 
 
-@pytest.fixture(scope="module")
-def native(programs, lasting_board, tmp_path_factory, columns):
-    board = lasting_board("serial_bigrx")
-    columns["native_sim"] = evidence.Column("native_sim")
-    with harness.Daemon(tmp_path_factory.mktemp("conformance"), {"z": board.tty}) as daemon:
-        daemon.wait("z")
-        call = calling(daemon)
-        call("FileWrite", {"path": conformance.PATH, "data": conformance.b64(conformance.CONTENT)})
-        yield call
+def test_native_sim(board, daemon):
+    running = daemon({"z": board("serial_bigrx").tty})
+    running.wait("z")
+    call = calling(running)
+    call("FileWrite", {"path": conformance.PATH, "data": conformance.b64(conformance.CONTENT)})
+    finish(conformance.run(conformance.CASES, "native_sim", call))
 
 
-@pytest.mark.parametrize("case", conformance.CASES, ids=str)
-def test_case(native, columns, case):
-    conformance.check(case, "native_sim", native, record=columns["native_sim"].record)
+def finish(column):
+    column.save()
+    assert column.differs_from_page() == [], "run script/matrix"
 
 
-@pytest.fixture(scope="module", params=["cortex_m0", pytest.param("mps2", marks=pytest.mark.slow)])
-def story(request, programs, lasting_board, tmp_path_factory, columns):
-    """The board's name, call, and the facts of its images."""
-    board = lasting_board(request.param)
-    columns[request.param] = evidence.Column(request.param)
-    facts = {"old.hash": image.image_hash(board.image).hex(), "old.version": "0.0.0"}
-    with harness.Daemon(tmp_path_factory.mktemp(request.param), {"z": board.tty}) as daemon:
-        daemon.wait("z")
-        for name, version in (("new", 2), ("newer", 3)):
-            data = image.with_version(board.image, version)
-            facts.update({name: daemon.put(data), f"{name}.hash": image.image_hash(data).hex(),
-                          f"{name}.version": f"{version}.0.0"})
-        yield request.param, calling(daemon, board), facts
-
-
-@pytest.mark.parametrize("case", conformance_image.CASES, ids=str)
-def test_image_case(story, columns, case):
-    board, call, facts = story
-    conformance.check(case, board, call, facts, columns[board].record)
+@pytest.mark.parametrize("kind", ["cortex_m0", pytest.param("mps2", marks=pytest.mark.slow)])
+def test_images(board, daemon, kind):
+    one = board(kind)
+    running = daemon({"z": one.tty})
+    running.wait("z")
+    facts = {"old.hash": image.image_hash(one.image).hex(), "old.version": "0.0.0"}
+    for name, version in (("new", 2), ("newer", 3)):
+        data = image.with_version(one.image, version)
+        facts.update({name: running.put(data), f"{name}.hash": image.image_hash(data).hex(),
+                      f"{name}.version": f"{version}.0.0"})
+    finish(conformance.run(conformance_image.CASES, kind, calling(running, one), facts))
