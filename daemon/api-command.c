@@ -44,7 +44,7 @@ static bool is(const struct run *r, uint8_t op, uint16_t group, uint8_t id)
 static void learn(struct run *r, const struct answer *a)
 {
 	if (is(r, SMP_WRITE, SMP_OS, 5) && (a->error == 0 || a->error == -ETIMEDOUT))
-		device_expect_reboot(r->device, r->recovery_wanted);
+		device_expect_reboot(r->device, r->recovery_wanted, a->error == 0);
 	if (a->error == 0 && r->request.group == SMP_IMAGE && r->request.id == 0)
 		device_learn_images(r->device, a->payload);
 }

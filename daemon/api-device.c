@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* List and Watch, and boards as JSON. */
+/* List, Get and Configure, and boards as JSON. */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/api-private.h"
-#include "daemon/device-console.h"
 
 #define FRAME_SIZE_MIN 32
 #define FRAME_SIZE_MAX SMP_MESSAGE_MAX
@@ -167,134 +165,6 @@ static void configure(struct api *api, struct call *call)
 	call_reply(call, json_object_new_object());
 }
 
-/* A reader that falls behind loses changes, is told how many, and gets a new picture when it has caught up. */
-struct watch {
-	struct registry_observer observer;
-	struct api *api;
-	struct call *call;
-	char *only; /* id of the one board that is watched; NULL: all */
-	uint64_t missed;
-};
-
-static json_object *event_json(struct watch *w, const char *event, uint64_t number, const struct device *d, const struct job *job)
-{
-	json_object *o = json_object_new_object();
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	api_put_string(o, "event", event);
-	api_put_int(o, "number", (int64_t)number);
-	api_put_time(o, "time", (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
-	if (d)
-		api_put(o, "device", api_device_json(d));
-	if (job)
-		api_put(o, "job", api_job_json(job));
-	if (w->missed > 0)
-		api_put_int(o, "missed", (int64_t)w->missed);
-	w->missed = 0;
-	return o;
-}
-
-static void say(struct watch *w, const char *event, uint64_t number, const struct device *d, const struct job *job)
-{
-	call_continue(w->call, event_json(w, event, number, d, job));
-}
-
-static void say_mark(struct watch *w, uint64_t number, const struct device *d)
-{
-	const struct console_line *l = &d->marked->line;
-	const struct console_piece piece = {
-		.number = l->number, .time_us = l->time_us, .text = l->text, .size = l->size, .mark = l->mark};
-	json_object *o = event_json(w, "console", number, d, NULL);
-
-	api_put(o, "line", api_console_line_json(&piece));
-	call_continue(w->call, o);
-}
-
-static bool is_watched(const struct watch *w, const char *id)
-{
-	return !w->only || (id && strcmp(w->only, id) == 0);
-}
-
-static void say_picture(struct watch *w)
-{
-	struct registry *r = w->api->registry;
-	uint64_t number = registry_number(r);
-	size_t count = registry_count(r);
-
-	for (size_t i = 0; i < count; i++)
-		if (is_watched(w, registry_at(r, i)->id))
-			say(w, "present", number, registry_at(r, i), NULL);
-	say(w, "current", number, NULL, NULL);
-}
-
-static void on_event(struct registry_observer *o, enum registry_event event, uint64_t number, struct device *d, struct job *job)
-{
-	static const char *const names[] = {
-		[REGISTRY_ADDED] = "added",
-		[REGISTRY_CHANGED] = "changed",
-		[REGISTRY_REMOVED] = "removed",
-		[REGISTRY_JOB] = "job",
-	};
-	struct watch *w = container_of(o, struct watch, observer);
-
-	if (w->api->stopping || !is_watched(w, d ? d->id : job ? job->device_id : NULL))
-		return;
-	if (w->missed > 0 || call_is_slow(w->call))
-		w->missed++;
-	else if (event == REGISTRY_CONSOLE)
-		say_mark(w, number, d);
-	else
-		say(w, names[event], number, d, job);
-}
-
-static void watch_drained(struct call *call)
-{
-	struct watch *w = call->user;
-
-	if (w->missed > 0)
-		say_picture(w);
-}
-
-static void watch_closed(struct call *call)
-{
-	struct watch *w = call->user;
-
-	registry_unobserve(w->api->registry, &w->observer);
-	free(w->only);
-	free(w);
-}
-
-static void watch(struct api *api, struct call *call)
-{
-	struct watch *w = calloc(1, sizeof(*w));
-	struct device *d;
-
-	if (api_string(call, "device")) {
-		if (!api_device(api, call, &d)) {
-			free(w);
-			return;
-		}
-		if (w)
-			w->only = strdup(d->id);
-	}
-	if (!w || (api_string(call, "device") && !w->only)) {
-		free(w);
-		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
-		return;
-	}
-	w->api = api;
-	w->call = call;
-	call->user = w;
-	call->closed = watch_closed;
-	call->drained = watch_drained;
-	w->observer.event = on_event;
-	registry_observe(api->registry, &w->observer);
-	say_picture(w);
-}
-
-static const struct api_parameter watch_parameters[] = { API_DEVICE, { NULL } };
-
 static const struct api_parameter get_parameters[] = { API_DEVICE, { NULL } };
 
 static const struct api_parameter configure_parameters[] = {
@@ -310,6 +180,5 @@ const struct api_method api_device_methods[] = {
 	{ "List", NULL, list, ROLE_READ },
 	{ "Get", get_parameters, get, ROLE_READ },
 	{ "Configure", configure_parameters, configure, ROLE_CHANGE },
-	{ "Watch", watch_parameters, watch, ROLE_READ, .needs_more = true },
 	{ NULL },
 };

@@ -102,14 +102,13 @@ static void finish(struct transfer_call *t)
 	call_reply(call, last);
 }
 
-static void on_event(struct registry_observer *o, enum registry_event event, uint64_t number _unused_,
-		struct device *d _unused_, struct job *job)
+static void on_event(struct registry_observer *o, const struct registry_change *change)
 {
 	struct transfer_call *t = container_of(o, struct transfer_call, observer);
 
-	if (event != REGISTRY_JOB || job != t->job)
+	if (change->event != REGISTRY_JOB || change->job != t->job)
 		return;
-	if (job_running(job))
+	if (job_running(change->job))
 		tell(t);
 	else
 		finish(t);

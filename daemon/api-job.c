@@ -157,14 +157,13 @@ static void tell(struct follower *f)
 	call_continue(f->call, f->watch ? watched_json(f->job) : progress_json(f->job));
 }
 
-static void on_event(struct registry_observer *o, enum registry_event event, uint64_t number _unused_,
-		struct device *d _unused_, struct job *job)
+static void on_event(struct registry_observer *o, const struct registry_change *change)
 {
 	struct follower *f = container_of(o, struct follower, observer);
 
-	if (event != REGISTRY_JOB || job != f->job)
+	if (change->event != REGISTRY_JOB || change->job != f->job)
 		return;
-	if (job_running(job))
+	if (job_running(change->job))
 		tell(f);
 	else
 		finish(f);

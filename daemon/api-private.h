@@ -39,7 +39,7 @@ struct api_method {
 };
 
 extern const struct api_method api_service_methods[], api_device_methods[], api_command_methods[], api_image_methods[],
-	api_job_methods[], api_file_methods[], api_console_methods[], api_port_methods[];
+	api_job_methods[], api_file_methods[], api_console_methods[], api_port_methods[], api_watch_methods[];
 
 /* What many methods take. */
 #define API_DEVICE { "device", API_STRING, .optional = true }

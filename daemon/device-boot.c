@@ -90,8 +90,8 @@ void device_boot_mark(struct device *d, enum console_mark mark)
 	}
 	if (!is_open(d))
 		return;
-	log_info(d->id, "device", "%s", mark == CONSOLE_ZEPHYR_BOOT ? "boots" : "its bootloader starts");
 	d->boots++;
+	device_boot_seen(d, mark == CONSOLE_ZEPHYR_BOOT ? BOOT_SIGN_ZEPHYR : BOOT_SIGN_LOADER);
 	device_boot_cancel(d);
 	device_forget(d);
 	if (mark == CONSOLE_ZEPHYR_BOOT)
@@ -128,11 +128,12 @@ void device_expect_swap(struct device *d, uint64_t bytes)
 	d->private->swap_bytes = bytes;
 }
 
-void device_expect_reboot(struct device *d, bool recovery_wanted)
+void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken)
 {
 	d->recovery_wanted = recovery_wanted;
 	d->private->recovery_reset = false;
 	d->private->expecting = true;
+	d->private->reset_taken = taken;
 	if (!is_open(d))
 		return;
 	device_boot_cancel(d);
@@ -149,6 +150,7 @@ static void reset_sent(struct request *request, const struct answer *answer)
 	if (answer->error == -ENODEV)
 		return;
 	p->expecting = true;
+	p->reset_taken = answer->error == 0;
 	device_forget(d);
 	device_quiet(d, most(boot_ms(d), QUIET_AFTER_RECOVERY_MS));
 }
@@ -196,8 +198,10 @@ static void found_silent(struct device *d)
 	struct device_private *p = d->private;
 
 	/* A board of which a reset was asked and that does not answer now is away: it did reset. */
-	if (p->expecting)
+	if (p->expecting) {
 		d->boots++;
+		device_boot_seen(d, BOOT_SIGN_AWAY);
+	}
 	if (device_next_candidate(d))
 		return;
 	p->probe_pause_ms = p->probe_pause_ms ? p->probe_pause_ms * 2 : PROBE_PAUSE_FIRST_MS;

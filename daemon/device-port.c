@@ -69,6 +69,10 @@ static void opened(void *user)
 	p->recovery_reset = false;
 	d->boots++;
 	log_info(d->id, "port", "%s is open", d->tty);
+	if (p->expecting)
+		device_boot_seen(d, BOOT_SIGN_BACK);
+	else
+		p->boot = (struct boot){0};
 	device_stop_watching(d);
 	console_break(d->console);
 	session_attach(d->session, d->port);

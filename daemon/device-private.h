@@ -6,6 +6,7 @@
  *     device         the object: identity, state, requests, its job
  *     device-port    opening, losing and awaiting its tty
  *     device-boot    the quiet times and the reset out of an unasked recovery
+ *     device-event   what is told of it: boots, states, another firmware
  *     device-probe   who answers: parameters, bootloader, groups, images; application or recovery
  *     device-console what its ports print: rings, marks
  *     device-info    what boards say of themselves, decoded
@@ -13,6 +14,7 @@
  * One timer serves the state machine, because in every state at most one thing is waited for. */
 
 #include "daemon/device.h"
+#include "daemon/registry.h"
 
 #define DEVICE_CANDIDATES_MAX 8
 
@@ -52,6 +54,22 @@ struct device_learnt {
 	int line_delay; /* ms; -1: not known yet */
 	unsigned int quiet_ms; /* 0: the configured one does */
 	bool banner;	       /* its console is on this port: a boot is seen */
+	struct firmware firmware; /* that ran when it was last asked */
+};
+
+/* The boot under way. */
+enum boot_stage { BOOT_NONE, BOOT_EARLY, BOOT_LOADER, BOOT_APPLICATION };
+enum boot_sign {
+	BOOT_SIGN_LOADER, /* a line of MCUboot */
+	BOOT_SIGN_ZEPHYR, /* Zephyr's line */
+	BOOT_SIGN_BACK,	  /* after a reset of ours the port came back */
+	BOOT_SIGN_AWAY,	  /* ... nothing answers */
+	BOOT_SIGN_TAKEN,  /* ... it answers again, having said that it would reset */
+};
+struct boot {
+	enum boot_stage stage;
+	uint64_t loader_ms;
+	bool told;
 };
 
 struct device_private {
@@ -80,6 +98,8 @@ struct device_private {
 	bool recovery_reset; /* done since the application was last seen */
 	bool text_heard; /* since the last probe: another one is due for it */
 	bool expecting;	 /* a reset of ours is under way */
+	bool reset_taken; /* ... and the board said that it will */
+	struct boot boot;
 	uint64_t swap_bytes;
 	struct device_learnt learnt;
 
@@ -125,6 +145,10 @@ void device_boot_mark(struct device *d, enum console_mark mark);
 void device_text(struct device *d);
 void device_found_recovery(struct device *d);
 void device_boot_cancel(struct device *d);
+
+/* device-event.c */
+enum registry_event device_state_event(enum device_state before, enum device_state after);
+void device_boot_seen(struct device *d, enum boot_sign sign);
 
 /* device-probe.c: ends in device_probed */
 void device_probe(struct device *d);

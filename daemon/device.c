@@ -55,6 +55,7 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 	}
 	if (state == d->state && (reason == d->reason || (reason && d->reason && strcmp(reason, d->reason) == 0)))
 		return;
+	enum registry_event event = device_state_event(d->state, state);
 	if (state != d->state) {
 		d->since_us = wall_us();
 		d->private->since_ms = uv_hrtime() / 1000000;
@@ -63,7 +64,7 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 	d->state = state;
 	free(d->reason);
 	d->reason = TAKE_PTR(reason);
-	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+	registry_changed(d->registry, event, d, NULL);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -123,7 +124,10 @@ void device_found(struct device *d, enum device_state state)
 {
 	struct device_private *p = d->private;
 
-	p->expecting = false;
+	if (p->expecting && p->reset_taken)
+		device_boot_seen(d, BOOT_SIGN_TAKEN);
+	p->boot = (struct boot){0};
+	p->expecting = p->reset_taken = false;
 	p->probe_pause_ms = p->text_pause_ms = 0;
 	if (state == DEVICE_READY) {
 		p->recovery_reset = false;
@@ -317,31 +321,6 @@ void device_cancel(struct device *d, struct request *request)
 {
 	if (d->session)
 		session_cancel(d->session, request);
-}
-
-int device_learn_images(struct device *d, const struct value *reply)
-{
-	struct image_slot slots[IMAGE_SLOTS_MAX] = {0};
-	size_t count;
-	int r = image_slots_decode(reply, slots, IMAGE_SLOTS_MAX, &count);
-
-	if (r < 0)
-		return r;
-	bool same = d->info.has_images && d->info.image_count == count;
-	for (size_t i = 0; same && i < count; i++) {
-		const struct image_slot *a = &d->info.images[i], *b = &slots[i];
-		same = a->image == b->image && a->slot == b->slot && strcmp(a->version, b->version) == 0 &&
-			a->hash_size == b->hash_size && memcmp(a->hash, b->hash, a->hash_size) == 0 &&
-			a->bootable == b->bootable && a->pending == b->pending && a->confirmed == b->confirmed &&
-			a->active == b->active && a->permanent == b->permanent;
-	}
-	if (same)
-		return 0;
-	d->info.has_images = true;
-	memcpy(d->info.images, slots, sizeof(slots));
-	d->info.image_count = count;
-	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
-	return 0;
 }
 
 /* --- job ---------------------------------------------------------------------------------------------------------- */

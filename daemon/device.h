@@ -49,6 +49,13 @@ struct image_slot {
 };
 #define IMAGE_SLOTS_MAX 16
 
+/* What runs. */
+struct firmware {
+	char version[32]; /* "": not known */
+	uint8_t hash[64];
+	size_t hash_size; /* 0: none told */
+};
+
 /* What probing found; forgotten when the board reboots. */
 struct device_info {
 	bool has_parameters;
@@ -103,8 +110,9 @@ void device_cancel(struct device *d, struct request *request);
 /* Keystrokes for its shell. 0; -ENODEV (ret_text: why not, or NULL: its state says so); -ENOBUFS. */
 int device_type(struct device *d, const uint8_t *data, size_t size, const char **ret_text);
 
-/* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. */
-void device_expect_reboot(struct device *d, bool recovery_wanted);
+/* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. taken: the
+ * board said that it will. */
+void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken);
 /* The next boot exchanges images of this many bytes (0: no more): the quiet time grows accordingly, because a byte that
  * reaches MCUboot meanwhile keeps it in its bootloader, and the reset out of there undoes a test. Before expect_reboot. */
 void device_expect_swap(struct device *d, uint64_t bytes);

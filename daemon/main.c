@@ -83,14 +83,10 @@ static int make_directory(const char *path)
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-static void tell_status(struct registry_observer *o, enum registry_event event, uint64_t number, struct device *device,
-		struct job *job)
+static void tell_status(struct registry_observer *o, const struct registry_change *change)
 {
 	struct daemon *d = container_of(o, struct daemon, observer);
-	(void)number;
-	(void)device;
-	(void)job;
-	if (event == REGISTRY_ADDED || event == REGISTRY_REMOVED)
+	if (change->event == REGISTRY_ADDED || change->event == REGISTRY_ATTACHED || change->event == REGISTRY_REMOVED)
 		notify_send("STATUS=%zu boards", registry_count(d->registry));
 }
 

@@ -187,6 +187,32 @@ struct identity *identity_for_tty(struct registry *r, const char *id)
 
 /* --- the state directory ------------------------------------------------------------------------------------------ */
 
+static int save_firmware(struct record *record, const struct firmware *f)
+{
+	char hash[2 * sizeof(f->hash) + 1] = "";
+
+	for (size_t i = 0; i < f->hash_size; i++)
+		snprintf(hash + 2 * i, 3, "%02x", f->hash[i]);
+	int e = record_set(record, "version", f->version);
+	return e == 0 && f->hash_size ? record_set(record, "hash", hash) : e;
+}
+
+/* A record that was damaged tells of no firmware. */
+static void load_firmware(const struct record *record, struct firmware *f)
+{
+	const char *version = record_get(record, "version"), *hash = record_get(record, "hash");
+	size_t digits = hash ? strlen(hash) : 0;
+
+	if (!version || strlen(version) >= sizeof(f->version) || digits > 2 * sizeof(f->hash) || digits % 2 ||
+			(hash && hash[strspn(hash, "0123456789abcdef")]))
+		return;
+	strcpy(f->version, version);
+	for (f->hash_size = 0; f->hash_size < digits / 2; f->hash_size++) {
+		char byte[3] = {hash[2 * f->hash_size], hash[2 * f->hash_size + 1]};
+		f->hash[f->hash_size] = (uint8_t)strtoul(byte, NULL, 16);
+	}
+}
+
 void identity_save(struct registry *r, const struct identity *i)
 {
 	_cleanup_(record_freep) struct record *record = NULL;
@@ -204,6 +230,8 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
 	if (e == 0 && i->learnt.banner)
 		e = record_set_number(record, "banner", 1);
+	if (e == 0 && i->learnt.firmware.version[0])
+		e = save_firmware(record, &i->learnt.firmware);
 	if (e == 0)
 		e = state_save(r->state, "boards", i->id, record);
 	if (e < 0)
@@ -232,6 +260,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
 	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
 	i->learnt.banner = record_number(record, "banner", 0) == 1;
+	load_firmware(record, &i->learnt.firmware);
 }
 
 void identity_load(struct registry *r)

@@ -36,18 +36,34 @@ uint64_t registry_number(const struct registry *r)
 	return r->number;
 }
 
-void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job)
+const char *registry_event_name(enum registry_event event)
 {
+	static const char *const names[] = {
+#define X(name, text) text,
+		REGISTRY_EVENTS(X)
+#undef X
+	};
+	return names[event];
+}
+
+void registry_tell(struct registry *r, const struct registry_change *change)
+{
+	struct registry_change told = *change;
 	struct registry_observer *next;
 
-	/* A board is told of from ADDED to REMOVED, not before and not after. */
-	if ((event == REGISTRY_CHANGED || event == REGISTRY_CONSOLE) && !device->private->announced)
+	/* A board is told of from ADDED or ATTACHED to REMOVED, not before and not after. */
+	if (told.event != REGISTRY_JOB && !told.device->private->announced)
 		return;
-	r->number++;
+	told.number = ++r->number;
 	for (struct registry_observer *o = r->observers; o; o = next) {
 		next = o->next;
-		o->event(o, event, r->number, device, job);
+		o->event(o, &told);
 	}
+}
+
+void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job)
+{
+	registry_tell(r, &(struct registry_change){.event = event, .device = device, .job = job});
 }
 
 /* --- devices ------------------------------------------------------------------------------------------------------ */
@@ -160,7 +176,7 @@ static void remove_device(struct registry *r, size_t at)
 static void announce(struct registry *r, struct device *d)
 {
 	d->private->announced = true;
-	registry_changed(r, REGISTRY_ADDED, d, NULL);
+	registry_changed(r, d->state == DEVICE_ABSENT ? REGISTRY_ADDED : REGISTRY_ATTACHED, d, NULL);
 }
 
 static bool is_pinned(const struct registry *r, const struct device *d)

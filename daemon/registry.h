@@ -12,12 +12,44 @@
 #include "daemon/image-store.h"
 #include "daemon/usb.h"
 
-enum registry_event { REGISTRY_ADDED, REGISTRY_CHANGED, REGISTRY_REMOVED, REGISTRY_JOB, REGISTRY_CONSOLE /* device->marked */ };
+/* One change is one event, by the name that says most; names as in Watch of io.mcumgr.varlink. */
+#define REGISTRY_EVENTS(X)                                                                                             \
+	X(ADDED, "added")	/* listed from now on, and not there */                                                \
+	X(ATTACHED, "attached") /* its port is there; listed from now on if it was not */                             \
+	X(READY, "ready")                                                                                              \
+	X(RECOVERY, "recovery")                                                                                        \
+	X(UNRESPONSIVE, "unresponsive")                                                                                \
+	X(UNAVAILABLE, "unavailable")                                                                                  \
+	X(BROKEN, "broken")                                                                                            \
+	X(REBOOTED, "rebooted")                                                                                        \
+	X(FIRMWARE, "firmware") /* another image runs than the last time */                                            \
+	X(CONSOLE, "console")	/* it printed a line with a mark: device->marked */                                    \
+	X(LOCKED, "locked")	/* a lease was taken */                                                                \
+	X(UNLOCKED, "unlocked") /* ... and given back */                                                               \
+	X(CHANGED, "changed")	/* anything else */                                                                    \
+	X(DETACHED, "detached")                                                                                        \
+	X(REMOVED, "removed")	/* no longer listed */                                                                 \
+	X(JOB, "job")
+enum registry_event {
+#define X(name, text) REGISTRY_##name,
+	REGISTRY_EVENTS(X)
+#undef X
+};
+const char *registry_event_name(enum registry_event event);
 
-/* Told synchronously after each change, in the order of changes; number counts all changes of the daemon. */
+/* Borrowed, all of it. */
+struct registry_change {
+	enum registry_event event;
+	uint64_t number;       /* given by registry_tell; counts all changes of the daemon */
+	struct device *device; /* NULL: a job's board that is not there */
+	struct job *job;       /* of JOB */
+	const char *reason;    /* for people, or NULL: the state's own reason is the device's */
+	const struct firmware *before, *after; /* of FIRMWARE */
+};
+
+/* Told synchronously after each change, in the order of changes. */
 struct registry_observer {
-	void (*event)(struct registry_observer *o, enum registry_event event, uint64_t number, struct device *device,
-			struct job *job);
+	void (*event)(struct registry_observer *o, const struct registry_change *change);
 	struct registry_observer *next; /* private */
 };
 
@@ -42,6 +74,8 @@ enum resolve_result registry_resolve(struct registry *r, const char *selector, s
 void registry_observe(struct registry *r, struct registry_observer *o);
 void registry_unobserve(struct registry *r, struct registry_observer *o);
 uint64_t registry_number(const struct registry *r);
+void registry_tell(struct registry *r, const struct registry_change *change);
+/* The same, for changes that need no more words. */
 void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job);
 
 /* USB serial ports that are plugged in, those that no section manages among them, in order of their ttys (malloc'd array of

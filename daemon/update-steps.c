@@ -121,7 +121,7 @@ static int reset_end(struct job *job, int result)
 		return reset_refused(u);
 	/* A board that resets before its answer is out has obeyed all the same. */
 	u->reset_answered = result == 0;
-	device_expect_reboot(job->device, false);
+	device_expect_reboot(job->device, false, u->reset_answered);
 	return JOB_NEXT;
 }
 

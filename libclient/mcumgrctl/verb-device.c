@@ -81,17 +81,18 @@ static const char *time_of_day(json_object *reply)
 	return t ? t + 1 : text;
 }
 
-static void say_device(struct board *b, json_object *d)
+static void say_facts(struct board *b, json_object *d)
 {
-	_cleanup_free_ char *shown = state(d);
-
-	say(b, " %s", show(shown));
 	if (member_string(d, "tty"))
 		say(b, " %s", show_key(d, "tty"));
 	if (member_string(d, "version"))
 		say(b, " version %s", show_key(d, "version"));
-	if (member_string(d, "reason"))
-		say(b, " (%s)", show_key(d, "reason"));
+}
+
+static void say_reason(struct board *b, json_object *object)
+{
+	if (member_string(object, "reason"))
+		say(b, " (%s)", show_key(object, "reason"));
 }
 
 static void say_job(struct board *b, json_object *job)
@@ -99,14 +100,49 @@ static void say_job(struct board *b, json_object *job)
 	int64_t percent = 0;
 
 	member_int(job, "percent", &percent);
-	say(b, " job %s: %s %s, %s %" PRId64 " %%", show_key(job, "id"), show_key(job, "kind"), show_key(job, "state"),
+	say(b, " %s: %s %s, %s %" PRId64 " %%", show_key(job, "id"), show_key(job, "kind"), show_key(job, "state"),
 		show_key(job, "step"), percent);
+}
+
+#define HASH_DIGITS 12 /* tell images apart well enough for a line */
+
+static void say_firmware(struct board *b, json_object *firmware)
+{
+	say(b, " %s", show_key(firmware, "version"));
+	if (member_string(firmware, "hash"))
+		say(b, " (%.*s)", HASH_DIGITS, show_key(firmware, "hash"));
+}
+
+/* Behind the board and the event. */
+static void say_event(struct board *b, const char *event, json_object *reply)
+{
+	json_object *device = json_object_object_get(reply, "device");
+	_cleanup_free_ char *shown = state(device);
+
+	if (strcmp(event, "job") == 0) {
+		say_job(b, json_object_object_get(reply, "job"));
+	} else if (strcmp(event, "console") == 0) {
+		json_object *line = json_object_object_get(reply, "line");
+
+		say(b, " %s: %s", show_key(line, "mark"), show_key(line, "text"));
+	} else if (strcmp(event, "firmware") == 0) {
+		say_firmware(b, json_object_object_get(reply, "after"));
+		say(b, ", before");
+		say_firmware(b, json_object_object_get(reply, "before"));
+	} else if (strcmp(event, "present") == 0 || strcmp(event, "changed") == 0) {
+		say(b, " %s", show(shown));
+		say_facts(b, device);
+		say_reason(b, device);
+	} else if (strcmp(event, "removed") != 0) {
+		if (strcmp(event, "attached") == 0 || strcmp(event, "ready") == 0)
+			say_facts(b, device);
+		say_reason(b, member_string(reply, "reason") ? reply : device);
+	}
 }
 
 static void watch_event(struct board *b, json_object *reply)
 {
 	json_object *device = json_object_object_get(reply, "device"), *job = json_object_object_get(reply, "job");
-	json_object *line = json_object_object_get(reply, "line");
 	const char *event = member_string(reply, "event");
 	int64_t missed;
 
@@ -114,17 +150,8 @@ static void watch_event(struct board *b, json_object *reply)
 		say(b, "%s (%" PRId64 " events were missed; what is there now follows)\n", time_of_day(reply), missed);
 	if (!event || strcmp(event, "current") == 0)
 		return;
-	say(b, "%s %s", time_of_day(reply), show(event));
-	if (device)
-		say(b, " %s", show_key(device, "id"));
-	else if (job)
-		say(b, " %s", show_key(job, "device"));
-	if (line)
-		say(b, " %s: %s", show_key(line, "mark"), show_key(line, "text"));
-	else if (job)
-		say_job(b, job);
-	else if (device && strcmp(event, "removed") != 0)
-		say_device(b, device);
+	say(b, "%s %s %s", time_of_day(reply), device ? show_key(device, "id") : show_key(job, "device"), show(event));
+	say_event(b, event, reply);
 	say(b, "\n");
 }
 
@@ -151,7 +178,10 @@ const struct verb device_verbs[] = {
 		.method = "Watch",
 		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER,
 		.event = watch_event,
-		.help = "Prints what is there, then every change, until Ctrl-C. With --device, of one board" },
+		.help = "Prints what is there, then a line for everything that happens, until Ctrl-C: when, which board, what.\n"
+			"Boards are attached and detached, ready, in recovery, unresponsive, unavailable or broken; they are\n"
+			"rebooted, run another firmware, print that they failed; leases are taken (locked) and given back; jobs\n"
+			"make progress. With --device, of one board" },
 	{ .name = "wait-for",
 		.summary = "wait until boards are in a state",
 		.options = wait_options,

@@ -372,15 +372,24 @@ def test_watch(daemon, ctl):
     daemon.on("Watch",
               {"event": "present", "number": 1, **time, "device": DEVICES[0]}, {"event": "current", "number": 1, **time},
               {"event": "changed", "number": 2, **time, "device": GONE},
+              {"event": "attached", "number": 2, **time, "device": DEVICES[0]},
+              {"event": "rebooted", "number": 2, **time, "device": DEVICES[0], "reason": "its console shows a boot"},
+              {"event": "firmware", "number": 2, **time, "device": DEVICES[0], "before": {"version": "0.9.0"},
+               "after": {"version": "1.0.0", "hash": "0123456789abcdef"}},
+              {"event": "unavailable", "number": 2, **time, "device": GONE},
               {"event": "job", "number": 3, **time, "job": FAILED}, {"event": "removed", "number": 4, **time, "device": GONE},
               {"event": "current", "number": 9, **time, "missed": 5}, Error("Stopping", message="the daemon is ending"))
     result = ctl("watch", "--device", "rack")
     assert daemon.calls == [("Watch", {"device": "rack"}, True)]
     assert (result.code, result.err) == (9, "mcumgrctl: rack: the daemon is ending\n")
     assert result.out == """\
-03:04:05.678Z present rack-1 ready /dev/ttyACM0 version 1.0.0
-03:04:05.678Z changed rack-3 unavailable (held by another program)
-03:04:05.678Z job rack-2 job 8: update failed, upload 9 %
-03:04:05.678Z removed rack-3
+03:04:05.678Z rack-1 present ready /dev/ttyACM0 version 1.0.0
+03:04:05.678Z rack-3 changed unavailable (held by another program)
+03:04:05.678Z rack-1 attached /dev/ttyACM0 version 1.0.0
+03:04:05.678Z rack-1 rebooted (its console shows a boot)
+03:04:05.678Z rack-1 firmware 1.0.0 (0123456789ab), before 0.9.0
+03:04:05.678Z rack-3 unavailable (held by another program)
+03:04:05.678Z rack-2 job 8: update failed, upload 9 %
+03:04:05.678Z rack-3 removed
 03:04:05.678Z (5 events were missed; what is there now follows)
 """

@@ -184,7 +184,7 @@ def test_the_end_of_the_daemon_is_told(rack, tmp_path):
             starter.reply()
     with pytest.raises(racks.Error) as watch:
         while True:
-            assert watcher.reply()['event'] in ('changed', 'job')
+            assert watcher.reply()['event'] in ('changed', 'job', 'detached', 'removed')
     assert asker.receive()['error'] == 'io.mcumgr.Stopping'
     assert (job.value.name, watch.value.name) == ('Stopping', 'Stopping')
     assert 'daemon ends' in job.value.parameters['message']
@@ -206,20 +206,26 @@ def test_watch(rack, tmp_path):
     assert [only_b.reply()['event'] for _ in range(2)] == ['present', 'current']
     assert c.call('Update', device='a', file=c.put(data)['hash'])['outcome'] == 'updated'
     r.sim.command('b unplug')
-    numbers, states, steps = [picture[2]['number']], [], []
+    numbers, states, steps, events = [picture[2]['number']], [], [], []
     while True:
         x = watcher.reply()
         numbers.append(x['number'])
         if x['event'] == 'job':
             steps.append(x['job']['step'])
-        if x['event'] == 'changed' and x['device']['id'] == 'a':
+        if x['device']['id'] == 'a':
             states.append(x['device']['state'])
-        if x['event'] == 'changed' and x['device']['id'] == 'b' and x['device']['state'] == 'absent':
+            events.append(x['event'])
+        if x['event'] == 'firmware':
+            firmware = x['before'], x['after']
+        if x['event'] == 'detached':
             break
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), 'a gap'
     assert 'busy' in states and steps[-1] == 'done' and 'upload' in steps
+    assert [name for name in events if name not in ('changed', 'job')] == ['rebooted', 'firmware', 'ready']
+    old, new = firmware
+    assert (old['version'], new['version']) == ('1.0.0', '2.0.0') and old['hash'] != new['hash']
     x = only_b.reply()
-    assert (x['device']['id'], x['event']) == ('b', 'changed')
+    assert (x['device']['id'], x['device']['state'], x['event']) == ('b', 'absent', 'detached')
 
 
 @pytest.mark.parametrize('change', ['request', 'method'])
@@ -235,11 +241,12 @@ def test_a_reset_is_noticed_whoever_sends_it(rack, change):
         c.call('Request', device='a', operation='write', group=0, command=5)
     else:
         assert c.call('Reset', device='a') == {}
-    states = []
+    states, events = [], []
     while not states or states[-1] != 'ready':
         x = watcher.reply()
-        if x['event'] == 'changed':
-            states.append(x['device']['state'])
+        states.append(x['device']['state'])
+        events.append(x['event'])
+    assert events.count('rebooted') == 1 and events[-1] == 'ready'
     assert states[0] == 'quiet'
     assert r.sim.state()['boots'] == boots + 1
 

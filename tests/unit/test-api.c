@@ -71,13 +71,25 @@ uint64_t registry_number(const struct registry *r _unused_)
 	return number;
 }
 
-void registry_changed(struct registry *r _unused_, enum registry_event event, struct device *device, struct job *job)
+void registry_tell(struct registry *r _unused_, const struct registry_change *change)
 {
-	number++;
+	struct registry_change told = *change;
+
+	told.number = ++number;
 	for (struct registry_observer *o = observers, *next; o; o = next) {
 		next = o->next;
-		o->event(o, event, number, device, job);
+		o->event(o, &told);
 	}
+}
+
+void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job)
+{
+	registry_tell(r, &(struct registry_change){ .event = event, .device = device, .job = job });
+}
+
+const char *registry_event_name(enum registry_event event)
+{
+	return event == REGISTRY_CHANGED ? "changed" : "job";
 }
 
 size_t registry_job_count(const struct registry *r _unused_)
@@ -116,7 +128,7 @@ void device_cancel(struct device *d _unused_, struct request *request)
 	atomic_fetch_add(&cancels, 1);
 }
 
-void device_expect_reboot(struct device *d _unused_, bool recovery_wanted)
+void device_expect_reboot(struct device *d _unused_, bool recovery_wanted, bool taken _unused_)
 {
 	atomic_fetch_add(&reboots, recovery_wanted ? 100 : 1);
 }

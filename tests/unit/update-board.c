@@ -53,7 +53,7 @@ void device_cancel(struct device *d, struct request *request)
 			take_pending(i--);
 }
 
-void device_expect_reboot(struct device *d, bool recovery_wanted)
+void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken _unused_)
 {
 	ck_assert(!recovery_wanted);
 	d->info = (struct device_info){0};
