@@ -169,9 +169,16 @@ def enum_code(tag, values):
             f"\treturn typed_word(words_{tag}, {len(values) + 1}, (int)value);", "}", ""]
 
 
+# Of org.varlink.service: (name, what it is, its field)
+VARLINK_ERRORS = [("InvalidParameter", "An argument is not what it must be: `parameter` names it.", "parameter"),
+                  ("MethodNotFound", "The daemon is older than the method.", "method"),
+                  ("ExpectedMore", "The method answers only as a stream.", None),
+                  ("PermissionDenied", "The daemon does not allow this user to do that.", None)]
+
+
 def error_struct(errors):
     """All fields of all errors in one struct; each may be absent."""
-    merged = {}
+    merged = {name: idl.Type(True, "", "string") for _, _, name in VARLINK_ERRORS if name}
     for e in errors:
         for name, t in e.fields:
             known = merged.setdefault(name, idl.Type(True, t.shape, t.name, t.fields, t.values))
@@ -197,7 +204,9 @@ class Api:
         return names + ["mcumgr_error_code", "mcumgr_error_info", "mcumgr_error_info_free"]
 
     def error_codes(self):
-        return ["enum mcumgr_error_code {", "\tMCUMGR_ERROR_OTHER, /* Varlink's own, and what this library does not know */",
+        return ["enum mcumgr_error_code {", "\tMCUMGR_ERROR_OTHER, /* what this library does not know */",
+                *[line for name, text, _ in VARLINK_ERRORS
+                  for line in [f"\t/* {text} */", f"\tMCUMGR_ERROR_{snake(name).upper()},"]],
                 *[line for e in self.errors
                   for line in [*comment(e.comment, "\t"), f"\tMCUMGR_ERROR_{snake(e.name).upper()},"]], "};"]
 
@@ -231,7 +240,7 @@ class Api:
             lines += [*s.table(), f"static const struct typed_struct type_{s.tag} = {{ sizeof(struct {s.tag}), fields_{s.tag} }};", ""]
         for m in self.methods:
             lines += m.code()
-        names = ", ".join(f'"{e.name}"' for e in self.errors)
+        names = ", ".join([f'"org.varlink.service.{name}"' for name, *_ in VARLINK_ERRORS] + [f'"{e.name}"' for e in self.errors])
         lines += [*self.info.table(), f"static const char *const error_names[] = {{ {names} }};", "", "ERROR_FUNCTIONS", ""]
         return "\n".join(lines)
 

@@ -198,4 +198,4 @@ def test_manual_of_the_library_has_every_function():
     header = re.sub(r"/\*.*?\*/", "", (TREE / "libclient/mcumgr.h").read_text(), flags=re.S)
     functions = set(re.findall(r"\b(mcumgr_\w+)\([^*]", header))
     text = (TREE / "docs/libmcumgr.3.scd").read_text()
-    assert len(functions) > 20 and {name for name in functions if f"*{name}*()" not in text} == set()
+    assert len(functions) > 15 and {name for name in functions if f"*{name}*()" not in text} == set()
