@@ -172,8 +172,7 @@ def enum_code(tag, values):
 # Of org.varlink.service: (name, what it is, its field)
 VARLINK_ERRORS = [("InvalidParameter", "An argument is not what it must be: `parameter` names it.", "parameter"),
                   ("MethodNotFound", "The daemon is older than the method.", "method"),
-                  ("ExpectedMore", "The method answers only as a stream.", None),
-                  ("PermissionDenied", "The daemon does not allow this user to do that.", None)]
+                  ("ExpectedMore", "The method answers only as a stream.", None)]
 
 
 def error_struct(errors):

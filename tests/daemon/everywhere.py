@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every command by every client: the API, mcumgrctl in words and with --json, Python. One table, run on the simulated board
+"""Every command by every client: the API, C, mcumgrctl in words and with --json, Python. One table, run on the simulated board
 (test_everywhere.py here) and on real firmware (tests/zephyr). Whatever the board makes of a command, all must say the same:
 a reply of one shape, or one error.
 
@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 
+import c_driver
 import evidence
 import rack as racks
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(SOURCE / 'libclient/python'))
 
 import mcumgrd  # noqa: E402
 
-CLIENTS = ('API', 'mcumgrctl', '--json', 'Python')
+CLIENTS = ('API', 'C', 'mcumgrctl', '--json', 'Python')
 
 
 class Row:
@@ -110,6 +111,7 @@ class Everywhere:
     """The clients of one board. call(method, parameters) is as in conformance.check; files: {client: path of its $new}."""
 
     def __init__(self, socket, device, call, folder, old, files, put, image_hash):
+        self.driver = c_driver.Driver(socket)
         self.socket, self.device, self.call, self.folder = socket, device, call, folder
         self.old, self.files, self.put, self.image_hash = old, files, put, image_hash
         (folder / 'hello').write_bytes(b'hello')
@@ -128,11 +130,16 @@ class Everywhere:
         """('reply', JSON or None) or (error, parameters)"""
         if row.before:
             self.call(*row.before)
-        return {'API': self.api, 'Python': self.python}.get(client, self.command)(row, client)
+        return {'API': self.api, 'C': self.c, 'Python': self.python}.get(client, self.command)(row, client)
+
+    def parameters(self, row, client):
+        return {k: self.fact(client, v[1:]) if str(v).startswith('$') else v for k, v in row.parameters.items()}
 
     def api(self, row, client):
-        return self.call(row.method, {k: self.fact(client, v[1:]) if str(v).startswith('$') else v
-                                      for k, v in row.parameters.items()})
+        return self.call(row.method, self.parameters(row, client))
+
+    def c(self, row, client):
+        return self.driver.call(row.method, {'device': self.device, **self.parameters(row, client)})
 
     def command(self, row, client):
         argv = [self.program, '--socket', str(self.socket), '-d', self.device, *(['--json'] if client == '--json' else []),
@@ -168,6 +175,7 @@ def run(rows, everywhere, settle):
             check(row, everywhere, settle, lambda client, *seen: columns[client].record(*seen))
         except AssertionError as error:
             wrong.append(f'{row}: {error}')
+    everywhere.driver.close()
     assert not wrong, '\n'.join(wrong)
     return columns
 
@@ -185,7 +193,7 @@ def check(row, everywhere, settle, record):
             assert (name == 'reply') == (wanted[0] == 'reply'), (client, name, wanted)
         else:
             assert name == wanted[0], (client, name, got, wanted)
-        if client == '--json' and not row.merged:
+        if client == 'C' or client == '--json' and not row.merged:
             same = shape if row.varies else lambda value: value
             assert same(got) == same(wanted[1]), (got, wanted[1])
         elif client == 'Python' and name != 'reply':
