@@ -182,7 +182,7 @@ void api_command_start(struct api *api, struct call *call, const struct smp_comm
 		no_memory(call);
 		return;
 	}
-	if (!api_check(call, common, false) || !api_device(api, call, &d))
+	if (!api_check(call, common, false) || !(c->changes ? api_device_to_change : api_device)(api, call, &d))
 		return;
 	r->recovery_wanted = c->restarts && api_int(call, "bootMode", 0) == 1;
 	submit(api, TAKE_PTR(r), d, call);
@@ -216,7 +216,7 @@ static void request(struct api *api, struct call *call)
 		no_memory(call);
 		return;
 	}
-	if (!api_device(api, call, &d))
+	if (!(r->request.class == REQUEST_WRITE ? api_device_to_change : api_device)(api, call, &d))
 		return;
 	r->recovery_wanted = json_object_get_int64(json_object_object_get(payload, "boot_mode")) == 1;
 	submit(api, TAKE_PTR(r), d, call);

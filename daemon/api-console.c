@@ -226,7 +226,7 @@ static void console_write(struct api *api, struct call *call)
 	struct device *d;
 	int e;
 
-	if (!api_device(api, call, &d))
+	if (!api_device_to_change(api, call, &d))
 		return;
 	e = strlen(data) > (LIMIT_TYPED_BYTES + 2) / 3 * 4 ? -E2BIG : base64_decode(data, strlen(data), &bytes, &size, &at);
 	if (e == -E2BIG || size > LIMIT_TYPED_BYTES) {

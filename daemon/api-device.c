@@ -105,6 +105,7 @@ static void put_session(json_object *o, const struct device *d)
 json_object *api_device_json(const struct device *d)
 {
 	json_object *o = json_object_new_object();
+	const struct lease *lease;
 
 	api_put_string(o, "id", d->id);
 	api_put_string(o, "name", d->config ? d->config->alias : NULL);
@@ -118,6 +119,9 @@ json_object *api_device_json(const struct device *d)
 	put_images(o, &d->info);
 	if (d->job)
 		api_put(o, "job", api_job_json(d->job));
+	lease = lease_of(registry_leases(d->registry), d->id);
+	if (lease)
+		api_put(o, "lease", api_lease_json(d->registry, lease));
 	return o;
 }
 
@@ -152,7 +156,7 @@ static void configure(struct api *api, struct call *call)
 	};
 	struct device *d;
 
-	if (!api_device(api, call, &d))
+	if (!api_device_to_change(api, call, &d))
 		return;
 	if (tuning.frame_size > 0 && tuning.frame_size < FRAME_SIZE_MIN) {
 		api_invalid(call, "frameSize", "'frameSize' is 0 (from the board's parameters) or at least %d bytes",

@@ -77,9 +77,8 @@ void api_fail_role(struct call *call, enum role needed, enum role has)
 		has == ROLE_NONE ? "no role" : "the role '", has == ROLE_NONE ? "" : role_name(has), has == ROLE_NONE ? "" : "'");
 }
 
-void api_fail_no_device(struct api *api, struct call *call)
+void api_fail_no_device(struct api *api, struct call *call, const char *selector)
 {
-	const char *selector = api_string(call, "device");
 	json_object *o = new_device(selector), *ids = json_object_new_array();
 	size_t count = registry_count(api->registry);
 
@@ -94,9 +93,8 @@ void api_fail_no_device(struct api *api, struct call *call)
 				"no board goes by '%.80s'", selector ? selector : "");
 }
 
-void api_fail_ambiguous(struct call *call, struct device *const *matches, size_t count)
+void api_fail_ambiguous(struct call *call, const char *selector, struct device *const *matches, size_t count)
 {
-	const char *selector = api_string(call, "device");
 	json_object *o = new_device(selector), *ids = json_object_new_array();
 
 	for (size_t i = 0; i < count && ids; i++)

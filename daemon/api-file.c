@@ -178,7 +178,7 @@ static void file_write(struct api *api, struct call *call)
 	struct device *d;
 	struct job *job;
 
-	if (!check_path(call) || !api_device(api, call, &d))
+	if (!check_path(call) || !api_device_to_change(api, call, &d))
 		return;
 	if (strlen(data) / 4 * 3 > LIMIT_FILE_BYTES + 2) {
 		api_fail_limit(call, "fileBytes", LIMIT_FILE_BYTES, NULL, "the file is larger than the daemon sends");

@@ -239,7 +239,7 @@ static void job_cancel_call(struct api *api, struct call *call)
 {
 	struct job *job;
 
-	if (!find_job(api, call, &job))
+	if (!find_job(api, call, &job) || (job_running(job) && !api_may_change(api, call, job->device_id)))
 		return;
 	if (job_running(job) && job->device)
 		api_audit(call, job->device, "JobCancel");
@@ -306,7 +306,7 @@ static void on_blob(void *user, struct blob *blob_taken)
 		fail_no_image(call);
 		return;
 	}
-	if (!api_device(s->api, call, &d))
+	if (!api_device_to_change(s->api, call, &d))
 		return;
 	e = update_start(d, blob, &s->options, &job, &text);
 	if (e < 0) {
@@ -346,7 +346,7 @@ static void start(struct api *api, struct call *call, bool upload_only)
 	char hash[65];
 
 	/* A wrong name is told before anything else; the board is looked up again once the file is there. */
-	if (!api_device(api, call, &d))
+	if (!api_device_to_change(api, call, &d))
 		return;
 	if (api_bool(call, "forceConfirm", false) && !api_bool(call, "confirm", true)) {
 		api_invalid(call, "forceConfirm", "'forceConfirm' cannot be true when 'confirm' is false");
@@ -393,12 +393,13 @@ static const struct api_parameter update_parameters[] = {
 };
 static const struct api_parameter upload_parameters[] = { FILE_PARAMETERS, { NULL } };
 static const struct api_parameter job_parameters[] = { { "job", API_STRING }, { NULL } };
+static const struct api_parameter cancel_parameters[] = { { "job", API_STRING }, API_LEASE, { NULL } };
 
 const struct api_method api_job_methods[] = {
 	{ "Update", update_parameters, update, ROLE_CHANGE },
 	{ "ImageUpload", upload_parameters, image_upload, ROLE_CHANGE },
 	{ "Jobs", NULL, jobs, ROLE_READ },
 	{ "JobWatch", job_parameters, job_watch, ROLE_READ },
-	{ "JobCancel", job_parameters, job_cancel_call, ROLE_CHANGE },
+	{ "JobCancel", cancel_parameters, job_cancel_call, ROLE_CHANGE },
 	{ NULL },
 };

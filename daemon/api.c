@@ -19,6 +19,7 @@ int api_new(struct registry *registry, struct image_store *images, struct api **
 	api->registry = registry;
 	api->images = images;
 	api->loop = registry_loop(registry);
+	api->leases = registry_leases(registry);
 	*ret = api;
 	return 0;
 }
@@ -26,6 +27,7 @@ int api_new(struct registry *registry, struct image_store *images, struct api **
 void api_stopping(struct api *api)
 {
 	api->stopping = true;
+	lease_book_stop(api->leases);
 }
 
 void api_set_roles(struct api *api, struct roles *roles)
@@ -52,7 +54,8 @@ static const struct api_method *find_in(const struct api_method *methods, const 
 static const struct api_method *find_method(const char *name)
 {
 	const struct api_method *const tables[] = { api_device_methods, api_command_methods, api_image_methods,
-		api_job_methods, api_file_methods, api_console_methods, api_port_methods, api_watch_methods };
+		api_job_methods, api_file_methods, api_console_methods, api_port_methods, api_watch_methods, api_lock_methods,
+		api_lease_methods };
 	const struct api_method *m = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !m; i++)
@@ -155,6 +158,8 @@ static bool check_string(struct call *call, const struct api_parameter *p, json_
 		api_invalid(call, p->name, "'%s' must be a string without NUL", p->name);
 	else if (p->type == API_HASH && !is_hash(v))
 		api_invalid(call, p->name, "'%s' must be a SHA-256 as 64 hex digits", p->name);
+	else if (p->max > 0 && json_object_get_string_len(v) > p->max)
+		api_invalid(call, p->name, "'%s' has at most %lld bytes", p->name, (long long)p->max);
 	else if (p->one && strcmp(json_object_get_string(v), p->one) != 0 && strcmp(json_object_get_string(v), p->other) != 0)
 		api_invalid(call, p->name, "'%s' must be \"%s\" or \"%s\"", p->name, p->one, p->other);
 	else
@@ -173,6 +178,21 @@ static bool check_int(struct call *call, const struct api_parameter *p, json_obj
 	return false;
 }
 
+static bool check_strings(struct call *call, const struct api_parameter *p, json_object *v)
+{
+	bool good = json_object_is_type(v, json_type_array) && (int64_t)json_object_array_length(v) >= p->min &&
+		(int64_t)json_object_array_length(v) <= p->max;
+
+	for (size_t i = 0; good && i < json_object_array_length(v); i++) {
+		json_object *item = json_object_array_get_idx(v, i);
+		good = json_object_is_type(item, json_type_string) && is_text(item);
+	}
+	if (!good)
+		api_invalid(call, p->name, "'%s' must be an array of %lld to %lld strings without NUL", p->name,
+				(long long)p->min, (long long)p->max);
+	return good;
+}
+
 static bool check_type(struct call *call, const struct api_parameter *p, json_object *v)
 {
 	switch (p->type) {
@@ -183,6 +203,8 @@ static bool check_type(struct call *call, const struct api_parameter *p, json_ob
 			return true;
 		api_invalid(call, p->name, "'%s' must be true or false", p->name);
 		return false;
+	case API_STRINGS:
+		return check_strings(call, p, v);
 	case API_OBJECT:
 		if (json_object_is_type(v, json_type_object))
 			return true;
@@ -201,11 +223,6 @@ static bool check_parameter(struct call *call, const struct api_parameter *p)
 		return false;
 	if (!v && !p->optional) {
 		api_invalid(call, p->name, "%s needs the parameter '%s'", strrchr(call->message.method, '.') + 1, p->name);
-		return false;
-	}
-	/* Leases cannot be taken yet, so that any name is a wrong one. */
-	if (v && strcmp(p->name, "lease") == 0) {
-		api_invalid(call, p->name, "'lease' names no lease that was given");
 		return false;
 	}
 	return true;
@@ -261,25 +278,35 @@ int64_t api_int(const struct call *call, const char *name, int64_t otherwise)
 	return v ? json_object_get_int64(v) : otherwise;
 }
 
-bool api_device(struct api *api, struct call *call, struct device **ret)
+bool api_resolve(struct api *api, struct call *call, const char *parameter, const char *selector, struct device **ret)
 {
 	_cleanup_free_ struct device **matches = NULL;
 	size_t count = 0;
 	char text[200] = "";
 
-	switch (registry_resolve(api->registry, api_string(call, "device"), ret, &matches, &count, text, sizeof(text))) {
+	switch (registry_resolve(api->registry, selector, ret, &matches, &count, text, sizeof(text))) {
 	case RESOLVED:
 		return true;
 	case RESOLVE_NONE:
-		api_fail_no_device(api, call);
+		api_fail_no_device(api, call, selector);
 		return false;
 	case RESOLVE_MANY:
-		api_fail_ambiguous(call, matches, count);
+		api_fail_ambiguous(call, selector, matches, count);
 		return false;
 	default:
-		api_invalid(call, "device", "'device' is no name of a board and no regular expression: %s", text);
+		api_invalid(call, parameter, "'%s' is no name of a board and no regular expression: %s", parameter, text);
 		return false;
 	}
+}
+
+bool api_device(struct api *api, struct call *call, struct device **ret)
+{
+	return api_resolve(api, call, "device", api_string(call, "device"), ret);
+}
+
+bool api_device_to_change(struct api *api, struct call *call, struct device **ret)
+{
+	return api_device(api, call, ret) && api_may_change(api, call, (*ret)->id);
 }
 
 void api_audit(const struct call *call, const struct device *device, const char *what)

@@ -27,4 +27,9 @@
 #define LIMIT_PORT_WRITE_BYTES (256u << 10)   /* unsent bytes of one tty */
 #define LIMIT_CONFIG_BYTES (1u << 20)
 #define LIMIT_TIMEOUT_MS 600000
+#define LIMIT_LEASES_CONNECTION 32	      /* leases that one connection holds or uses */
+#define LIMIT_LEASE_WAITERS 64	      /* clients that wait for one board */
+#define LIMIT_LEASE_TEXT_BYTES 200	      /* the reason of a lease, and the command of its holder */
+#define LIMIT_LEASE_KEEP_MIN_MS 100
+#define LIMIT_LEASE_KEEP_MS 86400000	      /* a lease that is bound to a time, without a sign of its holder */
 #define LIMIT_HANGING_PORTS 256		      /* opens and closes that hang in the kernel at once */

@@ -8,6 +8,7 @@
  *     registry-resolve   a client's words for a board
  *     registry-port      the ports on USB, managed or not, and who is told of them
  *     registry-jobs      the list of jobs; those that an earlier daemon left unfinished
+ *     registry-lease     what leases ask about boards
  */
 
 #include "daemon/device-private.h"
@@ -45,7 +46,8 @@ struct registry {
 
 	struct registry_observer *observers;
 	struct registry_port_observer *port_observers;
-	uint64_t number;
+	uint64_t number, listed;
+	struct lease_book *leases;
 	bool stopping;
 	void (*stopped)(void *user);
 	void *stopped_user;
@@ -68,6 +70,9 @@ char *identity_hub(const char *path); /* malloc'd */
 
 /* registry-port.c */
 void registry_ports_changed(struct registry *r);
+
+/* registry-lease.c */
+int registry_leases_new(struct registry *r);
 
 /* registry-jobs.c */
 void registry_jobs_resume(struct registry *r);

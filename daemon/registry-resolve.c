@@ -56,6 +56,42 @@ static bool is_match(const struct device *d, const struct regex *regex)
 	return false;
 }
 
+static bool is_in_pool(const struct device *d, const char *selector, const struct regex *regex)
+{
+	if (!d->config)
+		return false;
+	if (regex)
+		return is_match(d, regex);
+	return strcmp(selector, "*") == 0 || strcmp(d->id, selector) == 0 || is_alias(d, selector) || is_tty(d, selector);
+}
+
+int registry_pool(struct registry *r, const char *selector, const char ***ret_ids, size_t *ret_count, char *text,
+		size_t text_size)
+{
+	_cleanup_(regex_freep) struct regex *regex = NULL;
+	const char **ids = calloc(r->device_count + 1, sizeof(*ids));
+	size_t count = 0;
+	int e = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->device_count; i++)
+		if (is_in_pool(r->devices[i], selector, NULL))
+			ids[count++] = r->devices[i]->id;
+	if (count == 0 && strcmp(selector, "*") != 0 && *selector != '/')
+		e = regex_compile(selector, &regex, text, text_size);
+	for (size_t i = 0; regex && i < r->device_count; i++)
+		if (is_in_pool(r->devices[i], selector, regex))
+			ids[count++] = r->devices[i]->id;
+	if (e < 0) {
+		free(ids);
+		return e;
+	}
+	*ret_ids = ids;
+	*ret_count = count;
+	return 0;
+}
+
 static enum resolve_result conclude(struct search *s, struct device **ret, struct device ***ret_matches, size_t *ret_count)
 {
 	if (s->count == 1) {

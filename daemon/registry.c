@@ -59,6 +59,9 @@ void registry_tell(struct registry *r, const struct registry_change *change)
 		next = o->next;
 		o->event(o, &told);
 	}
+	/* A job that ended, a board that is ready: somebody may have waited for that. */
+	if (told.event != REGISTRY_JOB && lease_book_awaited(r->leases))
+		lease_book_run(r->leases);
 }
 
 void registry_changed(struct registry *r, enum registry_event event, struct device *device, struct job *job)
@@ -176,6 +179,7 @@ static void remove_device(struct registry *r, size_t at)
 static void announce(struct registry *r, struct device *d)
 {
 	d->private->announced = true;
+	r->listed++;
 	registry_changed(r, d->state == DEVICE_ABSENT ? REGISTRY_ADDED : REGISTRY_ATTACHED, d, NULL);
 }
 
@@ -291,7 +295,9 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	r->loop = loop;
 	r->config = config;
 	r->images = images;
-	int e = state_open(config->state_dir, &r->state, ret_text);
+	int e = registry_leases_new(r);
+	if (e == 0)
+		e = state_open(config->state_dir, &r->state, ret_text);
 	if (e == 0) {
 		e = usb_new(loop, &usb_callbacks, r, &r->usb);
 		if (e < 0 && asprintf(ret_text, "USB cannot be watched: %s", strerror(-e)) < 0)
@@ -299,6 +305,7 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	}
 	if (e < 0) {
 		state_close(r->state);
+		lease_book_free(r->leases);
 		free(r);
 		return e;
 	}
@@ -350,6 +357,7 @@ void registry_free(struct registry *r)
 	if (!r)
 		return;
 	registry_jobs_free(r);
+	lease_book_free(r->leases);
 	identity_free_all(r);
 	state_close(r->state);
 	free(r->devices);

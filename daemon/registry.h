@@ -10,6 +10,7 @@
 #include "daemon/config.h"
 #include "daemon/device.h"
 #include "daemon/image-store.h"
+#include "daemon/lease.h"
 #include "daemon/usb.h"
 
 /* One change is one event, by the name that says most; names as in Watch of io.mcumgr.varlink. */
@@ -70,6 +71,17 @@ enum resolve_result { RESOLVED, RESOLVE_NONE, RESOLVE_MANY, RESOLVE_BAD_REGEX };
  * MANY: matches (malloc'd array of borrowed devices). BAD_REGEX: text says where. */
 enum resolve_result registry_resolve(struct registry *r, const char *selector, struct device **ret, struct device ***ret_matches,
 		size_t *ret_count, char *text, size_t text_size);
+
+/* The boards of a pool: "*" all that a section manages; else those with exactly this id, alias or tty, and if there are none
+ * those that match as VID:PID[:interface] regex. ids: malloc'd array of borrowed ids, perhaps empty. 0, -ENOMEM, -EINVAL
+ * (text says where the regex breaks). */
+int registry_pool(struct registry *r, const char *selector, const char ***ret_ids, size_t *ret_count, char *text,
+		size_t text_size);
+
+/* Leases. A board with one keeps it while it is away. */
+struct lease_book *registry_leases(struct registry *r);
+uint64_t registry_wall_us(void); /* CLOCK_REALTIME */
+uint64_t registry_listed(const struct registry *r); /* boards that were listed so far: grows with each that comes */
 
 void registry_observe(struct registry *r, struct registry_observer *o);
 void registry_unobserve(struct registry *r, struct registry_observer *o);

@@ -17,6 +17,7 @@ struct connection {
 	struct varlink_stream *stream;
 	struct peer peer;
 	struct call *call;
+	struct connection_state *state;
 	size_t unsent;	/* bytes of replies */
 	size_t counted; /* of the server's input_bytes */
 	bool reading, processing, slow;
@@ -98,6 +99,8 @@ void connection_close(struct connection *c)
 		return;
 	c->closing = true;
 	abandon_call(c);
+	if (c->state)
+		c->state->closed(TAKE_PTR(c->state));
 	count_input(c, 0);
 	uv_close((uv_handle_t *)&c->pipe, on_closed);
 	uv_close((uv_handle_t *)&c->turn, on_closed);
@@ -199,23 +202,12 @@ static void send_data(struct connection *c, char *data, size_t size)
 	check_output(c->server);
 }
 
-static json_object *limit_exceeded(const char *limit, int64_t maximum, const char *message, const char *hint)
-{
-	json_object *o = json_object_new_object();
-
-	json_object_object_add(o, "limit", json_object_new_string(limit));
-	json_object_object_add(o, "maximum", json_object_new_int64(maximum));
-	json_object_object_add(o, "message", json_object_new_string(message));
-	json_object_object_add(o, "hint", json_object_new_string(hint));
-	return o;
-}
-
 static json_object *too_large(size_t size)
 {
 	char text[80];
 
 	snprintf(text, sizeof(text), "the answer has %zu bytes, more than a message may have", size);
-	return limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "ask for less at once");
+	return server_limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "ask for less at once");
 }
 
 /* Takes parameters over. */
@@ -282,6 +274,11 @@ size_t call_unsent(const struct call *call)
 const struct peer *call_peer(const struct call *call)
 {
 	return &call->connection->peer;
+}
+
+struct connection_state **call_state(const struct call *call)
+{
+	return &call->connection->state;
 }
 
 static void start_call(struct connection *c, const char *text, size_t size)
@@ -431,7 +428,7 @@ static void refuse(struct connection *c)
 {
 	log_warning(NULL, "api", "process %d of user %u is refused: %d connections are open", (int)c->peer.pid,
 			(unsigned int)c->peer.uid, LIMIT_CONNECTIONS);
-	send_reply(c, "io.mcumgr.LimitExceeded", limit_exceeded("connections", LIMIT_CONNECTIONS,
+	send_reply(c, "io.mcumgr.LimitExceeded", server_limit_exceeded("connections", LIMIT_CONNECTIONS,
 			"too many connections are open", "close some, or try again later"), false);
 	close_flushed(c);
 }

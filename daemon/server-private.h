@@ -43,6 +43,9 @@ void server_read_peer(int fd, struct peer *ret);
 /* It has closed both ways, not only its sending side. */
 bool server_peer_is_gone(int fd);
 
+/* The parameters of io.mcumgr.LimitExceeded. */
+json_object *server_limit_exceeded(const char *limit, int64_t maximum, const char *message, const char *hint);
+
 void connection_accept(struct server *s);
 /* Tells the call that the daemon ends, sends what is unsent, closes. */
 void connection_stop(struct connection *c);

@@ -31,6 +31,17 @@ int server_new(uv_loop_t *loop, void (*handle)(void *user, struct call *call), v
 	return 0;
 }
 
+json_object *server_limit_exceeded(const char *limit, int64_t maximum, const char *message, const char *hint)
+{
+	json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "limit", json_object_new_string(limit));
+	json_object_object_add(o, "maximum", json_object_new_int64(maximum));
+	json_object_object_add(o, "message", json_object_new_string(message));
+	json_object_object_add(o, "hint", json_object_new_string(hint));
+	return o;
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
 	struct server *s = stream->data;

@@ -22,6 +22,11 @@
 struct server;
 struct connection;
 
+/* What somebody keeps with a connection, embedded in it. */
+struct connection_state {
+	void (*closed)(struct connection_state *state); /* the connection is gone, and its call was told before */
+};
+
 struct call {
 	struct varlink_call message;
 	struct connection *connection;
@@ -56,3 +61,5 @@ void call_error(struct call *call, const char *error, json_object *parameters);
 bool call_is_slow(const struct call *call);
 size_t call_unsent(const struct call *call);
 const struct peer *call_peer(const struct call *call);
+/* One for each connection, to be set; NULL at first. */
+struct connection_state **call_state(const struct call *call);

@@ -62,7 +62,6 @@ HASH = '00' * 32
     ('Echo', {'device': 'a', 'text': 'x', 'timeoutMs': 600001}, 'timeoutMs', 'a whole number from 1 to 600000'),
     ('Echo', {'device': 'a', 'text': 'x', 'timeoutMs': 1.5}, 'timeoutMs', 'a whole number'),
     ('Echo', {'device': 'a', 'text': 'x', 'lease': 'l'}, 'lease', 'Echo has no parameter'),
-    ('Reset', {'device': 'a', 'lease': 'l'}, 'lease', "'lease' names no lease that was given"),
     ('Reset', {'device': 'a', 'bootMode': 256}, 'bootMode', 'from 0 to 255'),
     ('Request', {'device': 'a', 'operation': 'delete', 'group': 0, 'command': 0}, 'operation', '"read" or "write"'),
     ('Request', {'device': 'a', 'operation': 'read', 'group': 65536, 'command': 0}, 'group', 'from 0 to 65535'),

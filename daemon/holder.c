@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+
+#include "daemon/holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/console-text.h"
+
+#define COMMAND_BYTES 120 /* enough to know whose it is */
+
+/* The first bytes of a file; its length, or -1. */
+static ssize_t read_file(const char *path, char *data, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	do
+		n = read(fd, data, size);
+	while (n < 0 && errno == EINTR);
+	close(fd);
+	return n;
+}
+
+/* Clean text on one line; NULL: empty, or out of memory. */
+static char *clean(char *data, size_t size)
+{
+	bool changed;
+
+	while (size > 0 && (data[size - 1] == 0 || data[size - 1] == '\n' || data[size - 1] == ' '))
+		size--;
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)data[i] < ' ')
+			data[i] = ' ';
+	return size > 0 ? console_text_clean(data, size, &changed) : NULL;
+}
+
+/* Its arguments, or its name when it hides them. NULL: the daemon does not see the process. */
+static char *read_command(pid_t pid)
+{
+	static const char *const files[] = {"cmdline", "comm"};
+	char path[64], data[COMMAND_BYTES], *text = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && !text; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, files[i]);
+		ssize_t n = read_file(path, data, sizeof(data));
+		if (n > 0)
+			text = clean(data, (size_t)n);
+	}
+	return text;
+}
+
+/* How many pid namespaces deep a process lives, as far as ours; 0: not known. */
+static unsigned int namespace_depth(const char *process)
+{
+	char path[64], data[4096], *line;
+	unsigned int depth = 0;
+
+	snprintf(path, sizeof(path), "/proc/%s/status", process);
+	ssize_t n = read_file(path, data, sizeof(data) - 1);
+	if (n <= 0)
+		return 0;
+	data[n] = 0;
+	line = strstr(data, "\nNSpid:");
+	if (!line)
+		return 0;
+	for (line += strlen("\nNSpid:"); *line && *line != '\n'; line++)
+		depth += *line == '\t';
+	return depth;
+}
+
+static bool is_elsewhere(pid_t pid)
+{
+	char process[16];
+
+	if (pid <= 0)
+		return true;
+	snprintf(process, sizeof(process), "%d", (int)pid);
+	unsigned int theirs = namespace_depth(process);
+	return theirs > 0 && theirs != namespace_depth("self");
+}
+
+/* In the first user namespace every uid is somebody's. In any other one those that it does not know look like one user. */
+static bool is_unmapped(uid_t uid)
+{
+	char data[64];
+	unsigned int first, mapped, count, overflow = 65534;
+	ssize_t n = read_file("/proc/self/uid_map", data, sizeof(data) - 1);
+
+	if (n > 0) {
+		data[n] = 0;
+		if (sscanf(data, "%u %u %u", &first, &mapped, &count) == 3 && count == UINT32_MAX)
+			return false;
+	}
+	n = read_file("/proc/sys/kernel/overflowuid", data, sizeof(data) - 1);
+	if (n > 0) {
+		data[n] = 0;
+		if (sscanf(data, "%u", &overflow) != 1)
+			overflow = 65534;
+	}
+	return uid == overflow || uid == (uid_t)-1;
+}
+
+static char *user_name(uid_t uid)
+{
+	char buffer[4096];
+	struct passwd entry, *found = NULL;
+
+	if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) != 0 || !found)
+		return NULL;
+	return clean(found->pw_name, strlen(found->pw_name));
+}
+
+/* In the thread: only what belongs to the lookup is touched. */
+static void look(uv_work_t *work)
+{
+	struct holder_lookup *l = container_of(work, struct holder_lookup, work);
+	struct lease_holder *h = &l->holder;
+
+	h->unmapped = is_unmapped(h->uid);
+	if (!h->unmapped)
+		h->user = user_name(h->uid);
+	l->other_namespace = is_elsewhere(h->pid);
+	if (h->pid > 0)
+		h->command = read_command(h->pid);
+	if (!h->command && l->said)
+		h->command = clean(l->said, strlen(l->said));
+}
+
+static void finished(uv_work_t *work, int status _unused_)
+{
+	struct holder_lookup *l = container_of(work, struct holder_lookup, work);
+
+	l->done(l);
+}
+
+int holder_look_up(uv_loop_t *loop, struct holder_lookup *l, const struct peer *peer, const char *said)
+{
+	l->holder.uid = peer->uid;
+	l->holder.pid = peer->pid;
+	l->said = said ? strdup(said) : NULL;
+	if (said && !l->said)
+		return -ENOMEM;
+	return uv_queue_work(loop, &l->work, look, finished);
+}
+
+void holder_lookup_release(struct holder_lookup *l)
+{
+	lease_holder_release(&l->holder);
+	free(TAKE_PTR(l->said));
+}
