@@ -257,10 +257,11 @@ def collect(title, cells, row):
 def words():
     p = argparse.ArgumentParser(prog='script/bench', description='How fast mcumgrd moves data over cables of any speed.')
     p.add_argument('--all', action='store_true', help='the whole matrix, which takes most of an hour')
-    p.add_argument('--only', choices=[*PARTS, 'peers'], action='append',
+    p.add_argument('--only', choices=[*PARTS, 'peers', 'real'], action='append',
                    help='this part: one board, many boards, bad cables, an update of 100 boards, memory after a large message, '
-                        'instructions a message')
-    p.add_argument('--peers', action='store_true', help='other clients on the same cables; installs them by package name')
+                        'instructions a message; with other clients: the same cables, real firmware')
+    p.add_argument('--peers', action='store_true',
+                   help='other clients on the same cables, and real firmware; installs them by package name')
     p.add_argument('--cell', action='append', metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
                    help='this cell; KIND is image, write or read')
     p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
@@ -301,12 +302,15 @@ def part(name, options):
         return rack_update.memory_cells(), rack_update.MEMORY_HEAD, rack_update.memory_row, 'Memory after a large message'
     if name == 'instructions':
         return instructions.cells(), instructions.HEAD, instructions.row, 'Instructions a message (callgrind)'
+    if name == 'real':
+        import real  # needs the emulator and the firmware
+        return real.cells(), real.HEAD, real.row, 'Real Zephyr on emulated boards'
     return peers.cells(options.seconds), peers.HEAD, peers.row, 'Other clients on the same cables'
 
 
 def chosen_parts(options):
     if options.only or options.peers:
-        return [*(options.only or []), *(['peers'] if options.peers else [])]
+        return [*(options.only or []), *(['peers', 'real'] if options.peers else [])]
     return ['one'] if options.cell else ['many'] if options.boards else PARTS
 
 

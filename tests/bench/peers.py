@@ -90,6 +90,16 @@ def cable(buf_size, buf_count, seed):
         sim.close()
 
 
+def fill(words, tty, baud, file):
+    """A client's words with the places filled in; a program text has braces of its own."""
+    return [w if '\n' in str(w) else str(w).format(tty=tty, baud=baud, file=file) for w in words]
+
+
+def mcumgrctl():
+    """Ours: $MCUMGRCTL, or the one built beside the daemon."""
+    return os.environ.get('MCUMGRCTL') or str(pathlib.Path(os.environ['MCUMGRD']).parents[1] / 'libclient/mcumgrctl/mcumgrctl')
+
+
 def arrived(sim, digest):
     return any(slot['slot'] == 1 and slot.get('hash') == digest.hex() for slot in sim.state('b0')['slots'])
 
@@ -112,9 +122,7 @@ def theirs(words, cell, data, digest, file, most_seconds):
     with cable(cell['buf_size'], cell['buf_count'], cell['seed']) as (sim, links):
         links.set(baud=cell['baud'], latency_us=cell['latency_ms'] * 1000, **cell['bad'])
         links.clear()
-        filled = [str(w).format(tty=links.path('b0'), baud=cell['baud'], file=file) if '{' in str(w) and '\n' not in str(w)
-                  else w for w in words]
-        status = run(filled, most_seconds)
+        status = run(fill(words, links.path('b0'), cell['baud'], file), most_seconds)
         return outcome(links, status, arrived(sim, digest), len(data))
 
 
@@ -122,8 +130,7 @@ def ours(cell, data, digest, file, most_seconds):
     with beds.Bed(keys=f'{BOARD},buf_size={cell["buf_size"]},buf_count={cell["buf_count"]}', baud=cell['baud'],
                   latency_ms=cell['latency_ms'], seed=cell['seed']) as bed:
         bed.pace(**cell['bad'])
-        ctl = os.environ.get('MCUMGRCTL') or str(pathlib.Path(os.environ['MCUMGRD']).parents[1] / 'libclient/mcumgrctl/mcumgrctl')
-        status = run([ctl, '--socket', bed.socket, 'image', 'upload', file], most_seconds)
+        status = run([mcumgrctl(), '--socket', bed.socket, 'image', 'upload', file], most_seconds)
         return outcome(bed.links, status, arrived(bed.sims[0], digest), len(data))
 
 
