@@ -251,13 +251,25 @@ int config_add_port(struct config *c, const char *argument, char **ret_text)
 	return 0;
 }
 
+/* Exactly, or the hub port alone: all interfaces of the board in it ("...usb-0:2.3" is "...usb-0:2.3:1.0", too). */
+static bool path_fits(const char *wanted, const char *path)
+{
+	size_t size = strlen(wanted);
+	if (strncmp(path, wanted, size))
+		return false;
+	path += size;
+	if (!*path)
+		return true;
+	return *path == ':' && path[1 + strspn(path + 1, "0123456789")] == '.' && !path[1 + strspn(path + 1, "0123456789.")];
+}
+
 static bool matches(const struct config_device *d, const struct usb_port *port, const char *identifier)
 {
 	if (d->tty || (!d->serial && !d->path && !d->regex))
 		return false;
 	if (d->serial && (!port->serial || strcmp(d->serial, port->serial)))
 		return false;
-	if (d->path && (!port->path || strcmp(d->path, port->path)))
+	if (d->path && (!port->path || !path_fits(d->path, port->path)))
 		return false;
 	return !d->regex || regex_matches(d->regex, identifier);
 }

@@ -53,12 +53,15 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-/* "pci-0000:00:14.0-usb-0:2:1.0" -> "pci-0000:00:14.0-usb-0:2": all ports of a board hang on one hub port. */
+/* "pci-0000:00:14.0-usb-0:2.3:1.0" -> "pci-0000:00:14.0-usb-0:2.3": all ports of a board hang on one hub port. What has
+ * no interface at its end stays as it is. */
 char *identity_hub(const char *path)
 {
-	char *hub = copy(path), *colon = hub ? strrchr(hub, ':') : NULL;
+	char *hub = copy(path), *colon = hub ? strrchr(hub, ':') : NULL, *place = hub ? strrchr(hub, '-') : NULL;
+	char *port = hub ? strchr(place ? place : hub, ':') : NULL;
 
-	if (colon && isdigit((unsigned char)colon[1]) && strchr(colon, '.') && colon[strspn(colon, ":.0123456789")] == '\0')
+	if (colon && colon != port && isdigit((unsigned char)colon[1]) && strchr(colon, '.') &&
+			colon[strspn(colon, ":.0123456789")] == '\0')
 		*colon = '\0';
 	return hub;
 }
@@ -129,6 +132,26 @@ static bool is_elsewhere(struct registry *r, const struct identity *i, const cha
 	return at && hub && strcmp(at, hub) != 0;
 }
 
+/* A section names this place alone, and what is in it has not been seen yet: the board that comes now is what was expected. */
+static struct identity *expected_at(struct registry *r, const char *hub)
+{
+	for (size_t i = 0; i < r->identity_count; i++) {
+		struct identity *k = &r->identities[i];
+		struct device *d = !k->serial && same(k->hub, hub) ? registry_by_id(r, k->id) : NULL;
+		if (d && !device_is_plugged(d) && d->config && d->config->path && !d->config->serial)
+			return k;
+	}
+	return NULL;
+}
+
+static struct identity *adopt(struct registry *r, struct identity *i, const char *serial, bool twin)
+{
+	i->serial = copy(serial);
+	i->twin = twin;
+	identity_save(r, i);
+	return i;
+}
+
 static struct identity *find_by_serial(struct registry *r, const char *serial, const char *hub)
 {
 	struct identity *first = NULL;
@@ -142,6 +165,9 @@ static struct identity *find_by_serial(struct registry *r, const char *serial, c
 		if (!k->twin)
 			first = k;
 	}
+	struct identity *expected = first && same(first->hub, hub) ? NULL : expected_at(r, hub);
+	if (expected)
+		return adopt(r, expected, serial, first);
 	if (!first)
 		return give(r, serial, hub, false);
 	if (is_elsewhere(r, first, hub)) {
@@ -168,6 +194,19 @@ struct identity *identity_find(struct registry *r, const char *serial, const cha
 {
 	_cleanup_free_ char *hub = identity_hub(path);
 	return serial && *serial ? find_by_serial(r, serial, hub) : find_by_hub(r, hub);
+}
+
+struct identity *identity_expected(struct registry *r, const char *serial, const char *path)
+{
+	_cleanup_free_ char *hub = identity_hub(path);
+
+	if (serial)
+		return identity_find(r, serial, path);
+	/* Who was there the last time is who is expected, serial number or not. */
+	for (size_t i = 0; i < r->identity_count; i++)
+		if (same(r->identities[i].hub, hub))
+			return &r->identities[i];
+	return find_by_hub(r, hub);
 }
 
 struct identity *identity_for_tty(struct registry *r, const char *id)

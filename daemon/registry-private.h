@@ -63,6 +63,8 @@ void identity_free_all(struct registry *r);
 /* The board with this serial number (or NULL) at this ID_PATH (or NULL); a new one gets its id here. NULL: no memory, or
  * too many. */
 struct identity *identity_find(struct registry *r, const char *serial, const char *path);
+/* The board that a section names by serial number, place (the other NULL) or both. */
+struct identity *identity_expected(struct registry *r, const char *serial, const char *path);
 struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
 struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
 void identity_save(struct registry *r, const struct identity *identity);

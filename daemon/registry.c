@@ -254,7 +254,7 @@ static void on_removed(void *user, const struct usb_port *port)
 /* A board that a section names by serial number or place is expected, and listed before it comes. */
 static void expect(struct registry *r, const struct config_device *section)
 {
-	struct identity *i = identity_find(r, section->serial, section->path);
+	struct identity *i = identity_expected(r, section->serial, section->path);
 	struct device *d;
 
 	if (!i || registry_by_id(r, i->id) || registry_add_device(r, i->id, &i->learnt, &d) < 0)

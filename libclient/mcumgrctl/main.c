@@ -48,7 +48,7 @@ static int check(struct ctl *ctl)
 	if (ctl->baud && !serial)
 		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).",
 			"--baud goes with --serial only");
-	if (all && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
+	if (all && !(flags & VERB_ALL) && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
 		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
 	if ((ctl->device || serial) && !(flags & VERB_DEVICE))
 		return args_refuse(ctl->args, NULL, "%s has no use for %s", title, serial ? "--serial" : "--device");

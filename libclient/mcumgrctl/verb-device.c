@@ -170,7 +170,7 @@ const struct verb device_verbs[] = {
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
 			"--device takes them, version of the running image, and a reason where a state needs one. With\n"
 			"--all-ports the serial ports on USB instead, those that no section of mcumgrd.conf(5) manages\n"
-			"among them" },
+			"among them; mcumgrctl suggest prints the lines that would" },
 	{ .name = "watch",
 		.summary = "follow boards as they come, go and change",
 		.words = verb_device_words,

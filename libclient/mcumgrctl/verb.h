@@ -18,6 +18,7 @@ enum verb_flags {
 	VERB_FOREVER = 32, /* ends by Ctrl-C only */
 	VERB_FOLLOWS = 64, /* follows a job of somebody else: Ctrl-C leaves it alone */
 	VERB_TRANSFER = 128, /* moves a file: replies are progress, Ctrl-C closes the connection, which cancels */
+	VERB_ALL = 256, /* --all has a meaning of its own */
 };
 #define VERB_BOARD (VERB_DEVICE | VERB_TIMEOUT)
 

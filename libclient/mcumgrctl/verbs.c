@@ -6,6 +6,7 @@
 
 const struct verb_group verb_groups[] = {
 	{ "Boards", device_verbs },
+	{ "Setting up", setup_verbs },
 	{ "Console", console_verbs },
 	{ "Firmware", firmware_verbs },
 	{ "Jobs", job_verbs },

@@ -1,35 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Ports: whatever is plugged in, with the section that manages it or none; told again when something comes or goes."""
 
-import json
-import socket
 from datetime import datetime
 
+from mockbed.stream import Stream
+
 CONFIG = '[device zephyr]\nmatch = 2fe3:0100:2\nalias = left\nquiet_ms = 50\nbaud = 57600\n'
-
-
-class Stream:
-    """Replies of one call with 'more'."""
-
-    def __init__(self, path, method):
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(60)
-        self._socket.connect(str(path))
-        self._socket.sendall(json.dumps({'method': method, 'more': True}).encode() + b'\0')
-        self._data = b''
-
-    def next(self):
-        while b'\0' not in self._data:
-            received = self._socket.recv(65536)
-            assert received, 'the daemon hung up'
-            self._data += received
-        message, self._data = self._data.split(b'\0', 1)
-        reply = json.loads(message)
-        assert reply['continues']
-        return reply['parameters']
-
-    def close(self):
-        self._socket.close()
 
 
 def test_ports_that_nobody_manages_are_listed_with_all_they_say(rack, testbed, boards, silent_pty):
@@ -56,7 +32,7 @@ def test_ports_that_nobody_manages_are_listed_with_all_they_say(rack, testbed, b
 
 def test_ports_are_told_again_when_one_comes_or_goes(rack, testbed, silent_pty):
     rack.start('')
-    stream = Stream(rack.socket, 'io.mcumgr.Ports')
+    stream = Stream(rack.socket, 'Ports')
     assert stream.next() == {'ports': [], 'sections': [], 'configuration': str(rack.folder / 'mcumgrd.conf')}
     testbed.add('ttyACM0', silent_pty(), serial='B0')
     assert [port['tty'] for port in stream.next()['ports']] == ['/dev/ttyACM0']

@@ -357,6 +357,24 @@ START_TEST(sections_are_found)
 }
 END_TEST
 
+START_TEST(sections_by_hub_port)
+{
+	static const char content[] = "[device board]\npath = pci-0000:00:14.0-usb-0:2.3\n"
+				      "[device port]\npath = pci-0000:00:14.0-usb-0:4:1.2\n";
+	static const char *const fits[][2] = {
+		{ "pci-0000:00:14.0-usb-0:2.3:1.0", "board" }, { "pci-0000:00:14.0-usb-0:2.3:1.12", "board" },
+		{ "pci-0000:00:14.0-usb-0:2.3", "board" }, { "pci-0000:00:14.0-usb-0:2.31:1.0", "-" },
+		{ "pci-0000:00:14.0-usb-0:2.3.1:1.0", "-" }, { "pci-0000:00:14.0-usb-0:2:1.0", "-" },
+		{ "pci-0000:00:14.0-usb-0:2.3:1", "-" }, { "pci-0000:00:14.0-usb-0:2.3:1.0-x", "-" },
+		{ "pci-0000:00:14.0-usb-0:4:1.2", "port" }, { "pci-0000:00:14.0-usb-0:4:1.0", "-" },
+	};
+	ck_assert_msg(load(content, sizeof(content) - 1) == 0, "%s", text);
+	for (size_t i = 0; i < ARRAY_SIZE(fits); i++)
+		ck_assert_str_eq(section_of("S", fits[i][0], 0x100, 0), fits[i][1]);
+	release();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("config");
@@ -369,6 +387,7 @@ int main(void)
 	tcase_add_loop_test(tcase, one_match, 0, (int)ARRAY_SIZE(matches));
 	tcase_add_test(tcase, regex_limits);
 	tcase_add_test(tcase, sections_are_found);
+	tcase_add_test(tcase, sections_by_hub_port);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

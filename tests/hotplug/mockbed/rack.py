@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from .process import Died, LineProcess
+from .stream import Stream
 
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer')
 
@@ -67,6 +68,22 @@ class Rack:
     def ctl(self, *words, device=None, timeout=60):
         command = [str(word) for word in self._ctl(*words, device=device)]
         return Result(subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False))
+
+    def run(self, *words, timeout=60):
+        """mcumgrctl as people use it, without --json."""
+        return subprocess.run([self._mcumgrctl, '--socket', self.socket, *words], capture_output=True, text=True,
+                              timeout=timeout, check=False)
+
+    def popen(self, *words):
+        return subprocess.Popen([self._mcumgrctl, '--socket', self.socket, *words], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_ports(self, count):
+        """Until the daemon has seen so many ports, managed or not."""
+        stream = Stream(self.socket, 'Ports')
+        while len(stream.next()['ports']) != count:
+            pass
+        stream.close()
 
     def start_ctl(self, *words, device=None):
         return LineProcess(self._ctl(*words, device=device), self.folder / 'ctl.log')
