@@ -169,6 +169,19 @@ static void configure(struct api *api, struct call *call)
 	call_reply(call, json_object_new_object());
 }
 
+static void reset_state(struct api *api, struct call *call)
+{
+	struct device *d;
+
+	if (!api_device(api, call, &d))
+		return;
+	api_audit(call, d, "ResetState");
+	device_reset_state(d);
+	call_reply(call, json_object_new_object());
+}
+
+static const struct api_parameter reset_state_parameters[] = { API_DEVICE, API_LEASE, { NULL } };
+
 static const struct api_parameter get_parameters[] = { API_DEVICE, { NULL } };
 
 static const struct api_parameter configure_parameters[] = {
@@ -184,5 +197,6 @@ const struct api_method api_device_methods[] = {
 	{ "List", NULL, list, ROLE_READ },
 	{ "Get", get_parameters, get, ROLE_READ },
 	{ "Configure", configure_parameters, configure, ROLE_CHANGE },
+	{ "ResetState", reset_state_parameters, reset_state, ROLE_CHANGE },
 	{ NULL },
 };

@@ -115,7 +115,7 @@ static const char *unavailable_hint(const struct device *d)
 	case DEVICE_UNAVAILABLE:
 		return "the reason says who holds the tty or what is missing; it is tried again";
 	case DEVICE_BROKEN:
-		return "unplug it and plug it in again";
+		return "it is left alone until it is quiet for a while; mcumgrctl reset-state looks at it at once";
 	default:
 		return "try again in a moment";
 	}

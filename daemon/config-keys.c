@@ -53,6 +53,8 @@ static const struct key device_keys[] = {
 	{ "line_delay_ms", KEY_DURATION, AT(line_delay_ms), 0, 1000, true, -1 },
 	{ "window", KEY_UINT, AT(window), 1, 16, true, 0 },
 	{ "framing", KEY_FLAG, AT(raw), .choices = { "console", "raw" } },
+	{ "broken_count", KEY_UINT, AT(broken_count), 0, LIMIT_BROKEN_COUNT },
+	{ "broken_window_ms", KEY_DURATION, AT(broken_window_ms), 100, 3600000 },
 	{ "console_lines", KEY_UINT, AT(console_lines), 1, LIMIT_CONSOLE_LINES_MAX },
 	{ "console_bytes", KEY_UINT, AT(console_bytes), LIMIT_CONSOLE_LINE_BYTES, LIMIT_CONSOLE_BYTES_MAX },
 };

@@ -18,6 +18,8 @@ static const struct config_device defaults = {
 	.retries = 2,
 	.quiet_ms = 1500,
 	.line_delay_ms = -1,
+	.broken_count = 10,
+	.broken_window_ms = 120000,
 	.console_lines = LIMIT_CONSOLE_LINES,
 	.console_bytes = LIMIT_CONSOLE_BYTES,
 };

@@ -38,6 +38,7 @@ struct config_device {
 	int line_delay_ms;	    /* pause between lines of a message; -1: found by itself */
 	unsigned int window;	    /* requests in flight; 0: found by itself */
 	bool raw;		    /* raw UART framing */
+	unsigned int broken_count, broken_window_ms; /* so often attached or booted within that time; 0: never broken */
 	unsigned int console_lines, console_bytes; /* what is kept of each console */
 };
 

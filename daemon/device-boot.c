@@ -88,10 +88,13 @@ void device_boot_mark(struct device *d, enum console_mark mark)
 		log_warning(d->id, "console", "the board reports a %s", mark == CONSOLE_FATAL ? "fatal error" : "failed assertion");
 		return;
 	}
+	if (d->state == DEVICE_BROKEN)
+		device_trouble_booted(d);
 	if (!is_open(d))
 		return;
 	d->boots++;
-	device_boot_seen(d, mark == CONSOLE_ZEPHYR_BOOT ? BOOT_SIGN_ZEPHYR : BOOT_SIGN_LOADER);
+	if (device_boot_seen(d, mark == CONSOLE_ZEPHYR_BOOT ? BOOT_SIGN_ZEPHYR : BOOT_SIGN_LOADER) && device_trouble_booted(d))
+		return;
 	device_boot_cancel(d);
 	device_forget(d);
 	if (mark == CONSOLE_ZEPHYR_BOOT)
@@ -134,6 +137,7 @@ void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken)
 	d->private->recovery_reset = false;
 	d->private->expecting = true;
 	d->private->reset_taken = taken;
+	device_trouble_expected(d);
 	if (!is_open(d))
 		return;
 	device_boot_cancel(d);
@@ -151,6 +155,7 @@ static void reset_sent(struct request *request, const struct answer *answer)
 		return;
 	p->expecting = true;
 	p->reset_taken = answer->error == 0;
+	device_trouble_expected(d);
 	device_forget(d);
 	device_quiet(d, most(boot_ms(d), QUIET_AFTER_RECOVERY_MS));
 }

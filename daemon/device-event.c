@@ -17,6 +17,8 @@ enum registry_event device_state_event(enum device_state before, enum device_sta
 		return REGISTRY_CHANGED;
 	if (after == DEVICE_ABSENT)
 		return REGISTRY_DETACHED;
+	if (after == DEVICE_BROKEN)
+		return REGISTRY_BROKEN;
 	if (before == DEVICE_ABSENT)
 		return REGISTRY_ATTACHED;
 	switch (after) {
@@ -28,8 +30,6 @@ enum registry_event device_state_event(enum device_state before, enum device_sta
 		return REGISTRY_UNRESPONSIVE;
 	case DEVICE_UNAVAILABLE:
 		return REGISTRY_UNAVAILABLE;
-	case DEVICE_BROKEN:
-		return REGISTRY_BROKEN;
 	default:
 		return REGISTRY_CHANGED;
 	}
@@ -57,7 +57,7 @@ static bool begins_another(struct boot *b, enum boot_sign sign, uint64_t now_ms)
 	return false;
 }
 
-void device_boot_seen(struct device *d, enum boot_sign sign)
+bool device_boot_seen(struct device *d, enum boot_sign sign)
 {
 	static const char *const reasons[] = {
 		[BOOT_SIGN_LOADER] = "its bootloader starts",
@@ -71,11 +71,12 @@ void device_boot_seen(struct device *d, enum boot_sign sign)
 	if (begins_another(b, sign, uv_hrtime() / 1000000))
 		b->told = false;
 	if (b->told)
-		return;
+		return false;
 	b->told = true;
 	log_info(d->id, "device", "boots: %s", reasons[sign]);
 	registry_tell(d->registry,
 			&(struct registry_change){.event = REGISTRY_REBOOTED, .device = d, .reason = reasons[sign]});
+	return true;
 }
 
 /* --- firmware ----------------------------------------------------------------------------------------------------- */

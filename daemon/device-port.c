@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/device-console.h"
 #include "daemon/device-private.h"
 #include "daemon/log.h"
 #include "daemon/registry.h"
@@ -75,6 +76,8 @@ static void opened(void *user)
 		p->boot = (struct boot){0};
 	device_stop_watching(d);
 	console_break(d->console);
+	if (p->manual && device_trouble_attached(d))
+		return;
 	session_attach(d->session, d->port);
 	device_quiet(d, device_quiet_ms(d));
 }
@@ -103,6 +106,11 @@ static void failed(void *user, enum port_failure why, const char *reason)
 	struct device *d = user;
 
 	log_info(d->id, "port", "%s", reason);
+	if (d->state == DEVICE_BROKEN) {
+		device_close_port(d, reason);
+		device_arm(d, d->config->broken_window_ms);
+		return;
+	}
 	if (why == PORT_GONE || why == PORT_MISSING) {
 		lost(d, reason);
 		return;
@@ -115,7 +123,11 @@ static void failed(void *user, enum port_failure why, const char *reason)
 static void received(void *user, const uint8_t *data, size_t size)
 {
 	struct device *d = user;
-	session_received(d->session, data, size);
+	/* Nobody talks to a broken board; what it prints is worth the more. */
+	if (d->state == DEVICE_BROKEN)
+		device_console_feed(d->main, data, size);
+	else
+		session_received(d->session, data, size);
 }
 
 static const struct port_callbacks port_callbacks = {.opened = opened, .failed = failed, .received = received};
@@ -331,10 +343,27 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 		log_info(d->id, "usb", "plugged in: %s, %04x:%04x", port->node, port->vendor_id, port->product_id);
 	else
 		log_info(d->id, "usb", "%s is another port of this board", port->node);
+	if (first && d->config && device_trouble_attached(d))
+		return;
+	if (d->state == DEVICE_BROKEN)
+		return;
 	if (first && !config)
 		use_unmanaged(d, 0);
 	else if (first || (config && !p->candidates[p->candidate].config)) /* the first one that is to be opened */
 		open_candidate(d, p->candidate_count - 1);
+}
+
+static void open_what_is_left(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	if (p->candidate_count == 0)
+		return;
+	size_t next = managed_after(p, p->candidate_count - 1);
+	if (next == p->candidate_count)
+		use_unmanaged(d, 0);
+	else
+		open_candidate(d, next);
 }
 
 void device_unplugged(struct device *d, const char *syspath)
@@ -354,12 +383,26 @@ void device_unplugged(struct device *d, const char *syspath)
 	if (!used)
 		return;
 	device_close_port(d, "the board was unplugged");
-	device_set_state(d, DEVICE_ABSENT, "unplugged");
-	if (p->candidate_count == 0)
+	if (d->state == DEVICE_BROKEN) {
+		device_arm(d, d->config->broken_window_ms);
 		return;
-	size_t next = managed_after(p, p->candidate_count - 1);
-	if (next == p->candidate_count)
-		use_unmanaged(d, 0);
-	else
-		open_candidate(d, next);
+	}
+	device_set_state(d, DEVICE_ABSENT, "unplugged");
+	open_what_is_left(d);
+}
+
+void device_look_again(struct device *d)
+{
+	struct device_private *p = d->private;
+
+	if (d->port && port_is_open(d->port)) {
+		session_attach(d->session, d->port);
+		device_quiet(d, device_quiet_ms(d));
+	} else if (p->manual) {
+		device_open(d);
+	} else if (p->candidate_count == 0) {
+		device_set_state(d, DEVICE_ABSENT, "unplugged");
+	} else {
+		open_what_is_left(d);
+	}
 }

@@ -7,6 +7,7 @@
  *     device-port    opening, losing and awaiting its tty
  *     device-boot    the quiet times and the reset out of an unasked recovery
  *     device-event   what is told of it: boots, states, another firmware
+ *     device-trouble boards that do not come to rest: broken
  *     device-probe   who answers: parameters, bootloader, groups, images; application or recovery
  *     device-console what its ports print: rings, marks
  *     device-info    what boards say of themselves, decoded
@@ -14,6 +15,7 @@
  * One timer serves the state machine, because in every state at most one thing is waited for. */
 
 #include "daemon/device.h"
+#include "daemon/limits.h"
 #include "daemon/registry.h"
 
 #define DEVICE_CANDIDATES_MAX 8
@@ -47,6 +49,12 @@ struct probe {
 	unsigned int silent; /* requests in a row that nothing answered */
 	bool no_parameters, no_bootloader, no_groups, no_images; /* said so: rc 8 */
 	bool split_status, recovery;
+};
+
+/* When something happened lately. */
+struct history {
+	uint64_t at_ms[LIMIT_BROKEN_COUNT];
+	unsigned int count;
 };
 
 /* What experience taught about a board; kept in the state directory. */
@@ -100,6 +108,10 @@ struct device_private {
 	bool expecting;	 /* a reset of ours is under way */
 	bool reset_taken; /* ... and the board said that it will */
 	struct boot boot;
+	struct {
+		struct history attached, booted;
+		unsigned int own; /* that the reset under way may still cause */
+	} trouble;
 	uint64_t swap_bytes;
 	struct device_learnt learnt;
 
@@ -133,6 +145,7 @@ bool device_sends(const struct device *d);		      /* its section lets it be prob
 /* device-port.c */
 void device_open(struct device *d);
 void device_port_timeout(struct device *d);
+void device_look_again(struct device *d); /* at a board that was broken: opens what it has, or says that it is absent */
 void device_close_port(struct device *d, const char *reason); /* also ends what is in flight */
 void device_release_candidates(struct device *d);
 void device_stop_watching(struct device *d);
@@ -148,7 +161,14 @@ void device_boot_cancel(struct device *d);
 
 /* device-event.c */
 enum registry_event device_state_event(enum device_state before, enum device_state after);
-void device_boot_seen(struct device *d, enum boot_sign sign);
+bool device_boot_seen(struct device *d, enum boot_sign sign); /* false: of a boot that was told already */
+
+/* device-trouble.c: what happened without being asked for; true: the board is broken, and left alone */
+bool device_trouble_attached(struct device *d);
+bool device_trouble_booted(struct device *d);
+void device_trouble_expected(struct device *d); /* a reset of ours causes what comes now */
+void device_trouble_over(struct device *d);
+void device_trouble_forget(struct device *d);
 
 /* device-probe.c: ends in device_probed */
 void device_probe(struct device *d);

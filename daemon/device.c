@@ -81,6 +81,9 @@ static void on_timer(uv_timer_t *timer)
 	case DEVICE_UNAVAILABLE:
 		device_port_timeout(d);
 		break;
+	case DEVICE_BROKEN:
+		device_trouble_over(d);
+		break;
 	default:
 		break;
 	}

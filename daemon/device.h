@@ -8,6 +8,8 @@
  * quiet: after attach and after every reset nothing is sent for quiet_ms, because MCUboot stays in its bootloader when a byte
  * reaches it within its wait-for-DFU window; a Zephyr boot banner ends it early. A board found in recovery after a plain
  * reset or attach, unasked, is reset once an attach and given longer (decision 8), never while someone asked for recovery.
+ * broken: attached or booted too often within a while (config: broken_count, broken_window_ms); nothing is opened or sent until
+ * nothing has happened for as long, or device_reset_state.
  * unresponsive boards are probed again with growing pauses (2 s to 60 s) and at once when they print something.
  *
  * Ownership: registry -> device -> port, session, console; the job is counted. Changes are told to the registry. */
@@ -131,6 +133,9 @@ int device_learn_images(struct device *d, const struct value *reply);
 /* Parameters as in a reply of 0/6: the session and device_limits go by them. */
 void device_learn_parameters(struct device *d, const struct value *reply);
 int image_slots_decode(const struct value *reply, struct image_slot *slots, size_t max, size_t *ret_count);
+
+/* Forgets what made it broken, and looks at once at a board that is not looked at now. */
+void device_reset_state(struct device *d);
 
 /* Changes what is not negative in tuning, for all clients of the board. */
 void device_tune(struct device *d, const struct device_tuning *tuning);

@@ -22,6 +22,7 @@
 #define LIMIT_CONSOLE_BYTES_MAX (256u << 20)
 #define LIMIT_TYPED_BYTES 4096		      /* keystrokes in one call */
 #define LIMIT_TYPED_UNSENT_BYTES (16u << 10)  /* keystrokes that a tty has not taken yet */
+#define LIMIT_BROKEN_COUNT 100		      /* attachments or boots that are remembered of a board */
 #define LIMIT_REGEX_MATCH 10000		      /* PCRE2 match limit for a regex, whoever wrote it */
 #define LIMIT_REGEX_BYTES 1024
 #define LIMIT_PORT_WRITE_BYTES (256u << 10)   /* unsent bytes of one tty */

@@ -182,6 +182,14 @@ const struct verb device_verbs[] = {
 			"Boards are attached and detached, ready, in recovery, unresponsive, unavailable or broken; they are\n"
 			"rebooted, run another firmware, print that they failed; leases are taken (locked) and given back; jobs\n"
 			"make progress. With --device, of one board" },
+	{ .name = "reset-state",
+		.summary = "look at a broken board at once",
+		.words = verb_device_words,
+		.prepare = verb_take_device,
+		.method = "ResetState",
+		.flags = VERB_DEVICE,
+		.help = "Forgets how often a board was attached and booted, which made it broken, and looks at it at once; likewise\n"
+			"at one that is unresponsive or unavailable" },
 	{ .name = "wait-for",
 		.summary = "wait until boards are in a state",
 		.options = wait_options,

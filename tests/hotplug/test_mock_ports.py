@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n'
+RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\nbroken_count = 0\n'
 
 
 def lock_of_another_process(path):
@@ -94,17 +94,21 @@ def test_repeated_and_changed_events_are_one_device(rack, testbed, boards):
     assert board.state()['opens'] == opens
 
 
-def test_ten_plugs_and_unplugs(rack, testbed, boards):
+def test_a_hundred_plugs_and_unplugs(rack, testbed, boards):
+    """The same board each time, and nothing left of the times before."""
     board = boards.add('b0')
-    rack.start(RACK)
-    ids = set()
-    for _ in range(10):
+    rack.start(RACK.replace('quiet_ms = 50', 'quiet_ms = 0'))
+    ids, files = set(), []
+    for _ in range(100):
         mark = rack.mark()
         testbed.add('ttyACM0', board.tty, serial='B0')
-        ids.add(rack.wait(mark, serial='B0', state='ready')['id'])
+        ids.add(rack.wait(mark, serial='B0', event='ready')['id'])
+        files.append(len(rack.open_files()))
+        mark = rack.mark()
         testbed.remove('ttyACM0')
-        rack.wait(mark, state='absent', serial='B0')
+        rack.wait(mark, event='detached', serial='B0')
     assert len(ids) == 1
+    assert len(set(files[1:])) == 1, files
 
 
 def test_unplug_while_the_port_is_being_opened(rack, testbed, boards):

@@ -180,6 +180,10 @@ void device_expect_reboot(struct device *d _unused_, bool recovery_wanted, bool 
 	atomic_fetch_add(&reboots, recovery_wanted ? 100 : 1);
 }
 
+void device_reset_state(struct device *d _unused_)
+{
+}
+
 int device_learn_images(struct device *d _unused_, const struct value *reply _unused_)
 {
 	return 0;

@@ -13,6 +13,7 @@ static const char *const daemon_methods[] = {
 	"List", "Get", "Configure", "Watch", "Ports", "Console", "ConsoleWrite", "ImagePut", "ImageInspect", "Update", "ImageUpload",
 	"Jobs", "JobWatch", "JobCancel", "Request", "FileRead", "FileWrite", "Lock", "Unlock", "Leases", "LeaseUse",
 	"LeaseKeep",
+	"ResetState",
 };
 
 /* What every row's method takes besides its own parameters. */
