@@ -29,6 +29,7 @@ struct transfer_run {
 	struct flight flights[TRANSFER_WINDOW_MAX];
 	struct request question; /* "are you there?" */
 	bool asking, asked_patiently;
+	bool beside; /* the question went out behind a first chunk */
 	uint64_t told; /* bytes last told to progress() */
 	unsigned int window;
 	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
@@ -44,7 +45,7 @@ static void stop_flights(struct transfer_run *run)
 {
 	if (run->asking)
 		device_cancel(run->device, &run->question);
-	run->asking = false;
+	run->asking = run->beside = false;
 	request_release(&run->question);
 	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
 		struct flight *f = &run->flights[i];
@@ -135,19 +136,39 @@ static struct flight *free_flight(struct transfer_run *run)
 	return NULL;
 }
 
+static void set_window(struct transfer_run *run, unsigned int window)
+{
+	if (window != run->window)
+		device_set_window(run->device, window);
+	run->window = window;
+}
+
+static bool submit_question(struct transfer_run *run, enum smp_repeat repeat, unsigned int answer_ms);
+
+/* Where a first chunk erases each time that it is sent (in recovery it does), it is not sent again early. But boards work in
+ * order: what is asked right behind it is answered after it, so an answer to that alone tells that the chunk was lost. */
+static void ask_beside(struct transfer_run *run)
+{
+	set_window(run, 2);
+	run->beside = submit_question(run, REPEAT_NEVER, ERASE_ANSWER_MS);
+}
+
 static int pump(struct transfer_run *run)
 {
 	struct flight *f;
 
-	if (transfer_window(run->transfer) != run->window) {
-		run->window = transfer_window(run->transfer);
-		device_set_window(run->device, run->window);
-	}
+	if (run->beside)
+		return 0; /* for the first chunk */
+	set_window(run, transfer_window(run->transfer));
 	while ((f = free_flight(run)) && transfer_next(run->transfer, &f->chunk) > 0) {
 		f->run = run;
 		int r = launch(run, f);
 		if (r < 0)
 			return r;
+		if (may_erase(run, &f->chunk)) {
+			ask_beside(run);
+			break;
+		}
 	}
 	return 0;
 }
@@ -233,18 +254,23 @@ static void question_answered(struct request *request, const struct answer *answ
  * erases nothing needs only that. */
 static bool ask(struct transfer_run *run)
 {
-	bool patiently = run->callbacks->resumes && !run->callbacks->quick && !run->asked_patiently;
+	run->asked_patiently = run->callbacks->resumes && !run->callbacks->quick && !run->asked_patiently;
+	return run->asked_patiently ? submit_question(run, REPEAT_NEVER, ERASE_ANSWER_MS)
+				    : submit_question(run, REPEAT_HARMLESS, 0);
+}
+
+static bool submit_question(struct transfer_run *run, enum smp_repeat repeat, unsigned int answer_ms)
+{
 	struct writer w = {0};
 
-	run->asked_patiently = patiently;
 	request_release(&run->question);
 	run->question = (struct request){
 		.class = REQUEST_JOB,
 		.op = SMP_READ,
 		.group = SMP_OS,
 		.id = 6,
-		.repeat = patiently ? REPEAT_NEVER : REPEAT_HARMLESS,
-		.answer_ms = patiently ? ERASE_ANSWER_MS : 0,
+		.repeat = repeat,
+		.answer_ms = answer_ms,
 		.timeout_ms = run->timeout_ms,
 		.done = question_answered,
 		.user = run,
@@ -255,6 +281,23 @@ static bool ask(struct transfer_run *run)
 	return run->asking;
 }
 
+/* What was asked behind the first chunk was answered before it: that one is sent again. */
+static void overtaken(struct transfer_run *run, const struct answer *answer)
+{
+	run->beside = false;
+	if (answer->error != 0 && answer->error != -EREMOTEIO && answer->error != -EBADMSG)
+		return; /* the chunk's own deadline decides */
+	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
+		struct flight *f = &run->flights[i];
+		if (!f->busy)
+			continue;
+		device_cancel(run->device, &f->request);
+		land(f);
+		transfer_lost(run->transfer, f->chunk.token);
+	}
+	go_on(run);
+}
+
 /* Anything but silence is an answer. */
 static void question_answered(struct request *request, const struct answer *answer)
 {
@@ -263,7 +306,9 @@ static void question_answered(struct request *request, const struct answer *answ
 
 	run->asking = false;
 	run->inside = true;
-	if (silent && (!patiently || !ask(run)))
+	if (run->beside)
+		overtaken(run, answer);
+	else if (silent && (!patiently || !ask(run)))
 		finish(run, -ETIMEDOUT, "the board no longer answers");
 	else if (!silent) {
 		run->asked_patiently = false;
@@ -284,6 +329,11 @@ static void answered(struct request *request, const struct answer *answer)
 
 	land(f);
 	run->inside = true;
+	if (run->beside) {
+		if (run->asking)
+			device_cancel(run->device, &run->question);
+		run->asking = run->beside = false;
+	}
 	if (!fatal(run, answer)) {
 		measure(run, &f->chunk, answer);
 		judge(run, token, answer);

@@ -6,6 +6,7 @@ import concurrent.futures
 import os
 import pathlib
 import signal
+import time
 
 import pytest
 import rack as racks
@@ -99,6 +100,29 @@ def test_a_board_without_an_application(rack, bad_image, tmp_path, keys, size):
     assert r.sim.state()['resets_smp'] == 1
     image = updates.Image(tmp_path)
     assert updates.check(r, updates.run(r.client(), image), image) == 'new'
+
+
+@pytest.mark.parametrize('fault', ['lose-reply', *(pytest.param(f, marks=pytest.mark.slow) for f in ('lose-request', 'corrupt-crc'))])
+def test_a_first_chunk_that_recovery_lost_costs_no_erase_time(rack, bad_image, tmp_path, fault):
+    """It may take 40 s to erase, and is not sent again before that; unless what was asked behind it is answered first."""
+    r = rack(keys=f'image={bad_image},erase_ms=100')
+    r.client().wait_device('a', lambda d: d['state'] == 'recovery')
+    r.sim.command(f'a fault {fault} count=1 group=1 id=1')
+    image = updates.Image(tmp_path)
+    began = time.monotonic()
+    assert updates.check(r, updates.run(r.client(), image), image) == 'new'
+    assert time.monotonic() - began < 35
+
+
+@pytest.mark.slow
+def test_a_slow_erase_in_recovery_is_waited_for(rack, bad_image, tmp_path):
+    r = rack(keys=f'image={bad_image},erase_ms=3500')
+    r.client().wait_device('a', lambda d: d['state'] == 'recovery')
+    before = r.sim.state()['requests'].get('1/1', 0)
+    image = updates.Image(tmp_path)
+    assert updates.check(r, updates.run(r.client(), image), image) == 'new'
+    chunks = -(-len(image.data) // 900)
+    assert r.sim.state()['requests']['1/1'] - before < chunks + 10, 'nothing is sent twice'
 
 
 def test_recovery_that_was_asked_for_stays(rack):
