@@ -215,6 +215,30 @@ static int decide(struct update *u)
 	return update_goto(u, "mark");
 }
 
+/* Slot information says which number an upload to a slot takes. Where that is not the number of the slot's image, it is one of
+ * the slot (SMP §5.1). */
+static void take_target(struct update *u)
+{
+	const struct value *images = value_get(u->answer->payload, "images");
+
+	for (size_t i = 0; images && images->kind == VALUE_ARRAY && i < images->size; i++) {
+		const struct value *slots = value_get(&images->items[i], "slots");
+		uint64_t image = 0, slot, id;
+		value_to_uint(value_get(&images->items[i], "image"), &image);
+		for (size_t k = 0; slots && slots->kind == VALUE_ARRAY && k < slots->size; k++) {
+			const struct value *s = &slots->items[k];
+			if (!value_to_uint(value_get(s, "upload_image_id"), &id) || id != u->options.image ||
+					id == image || !value_to_uint(value_get(s, "slot"), &slot) ||
+					image >= IMAGE_SLOTS_MAX || slot > 1)
+				continue;
+			u->direct = true;
+			u->direct_slot = (unsigned int)slot;
+			u->image = (unsigned int)image;
+			return;
+		}
+	}
+}
+
 static void take_slots(struct update *u)
 {
 	const struct value *images = value_get(u->answer->payload, "images");
@@ -232,7 +256,7 @@ static void take_slots(struct update *u)
 			bool target;
 			if (!value_to_uint(value_get(s, "slot"), &slot))
 				continue;
-			target = u->recovery ? slot == 0 : !active || slot != active->slot;
+			target = u->direct ? slot == u->direct_slot : u->recovery ? slot == 0 : !active || slot != active->slot;
 			if (target)
 				value_to_uint(value_get(s, "size"), &u->slot_size);
 		}
@@ -258,6 +282,8 @@ static bool needless(const struct update *u, enum update_query query)
 {
 	const struct device_info *info = &u->job.device->info;
 
+	if (query == QUERY_TARGET)
+		return !u->options.has_image || u->options.image == 0;
 	if (query == QUERY_PARAMETERS)
 		return info->has_parameters;
 	if (query == QUERY_BOOTLOADER)
@@ -281,6 +307,7 @@ static int ask_query(struct update *u)
 		writer_text(&w, "query");
 		writer_text(&w, "mode");
 		return update_ask(u, SMP_READ, SMP_OS, 8, &w, REPEAT_HARMLESS, 0);
+	case QUERY_TARGET:
 	case QUERY_SLOTS:
 		writer_map(&w, 0);
 		return update_ask(u, SMP_READ, SMP_IMAGE, 6, &w, REPEAT_HARMLESS, 0);
@@ -332,6 +359,12 @@ int inspect_end(struct job *job, int result)
 	/* Everything else is good to know, and no more. */
 	if (result == -ENODEV)
 		return update_fail_answer(u, result);
+	if (u->query == QUERY_TARGET) {
+		if (result == 0)
+			take_target(u);
+		u->query = QUERY_STATE;
+		return JOB_AGAIN;
+	}
 	if (result == 0 && u->query == QUERY_PARAMETERS)
 		device_learn_parameters(job->device, u->answer->payload);
 	else if (result == 0 && u->query == QUERY_SLOTS)

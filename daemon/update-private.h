@@ -34,7 +34,7 @@ enum update_phase {
 #undef X
 };
 
-enum update_query { QUERY_STATE, QUERY_PARAMETERS, QUERY_BOOTLOADER, QUERY_MODE, QUERY_SLOTS, QUERY_END };
+enum update_query { QUERY_TARGET, QUERY_STATE, QUERY_PARAMETERS, QUERY_BOOTLOADER, QUERY_MODE, QUERY_SLOTS, QUERY_END };
 enum reattach_phase { REATTACH_AWAIT, REATTACH_PAUSE, REATTACH_LOOK };
 
 /* What a look at the board after the reset tells. */
@@ -53,7 +53,9 @@ struct update {
 	struct blob *blob;
 	enum update_phase phase;
 	bool resumed; /* from an earlier daemon, and its board was not seen yet */
-	unsigned int image; /* whose entries count */
+	unsigned int image; /* whose entries count: the one of the options, unless that is the number of a slot */
+	bool direct; /* the number asked for names a slot (CONFIG_MCUMGR_GRP_IMG_DIRECT_UPLOAD): this one of the image */
+	unsigned int direct_slot;
 
 	/* the request under way */
 	struct request request;

@@ -48,6 +48,7 @@ int update_remember(const struct job *job, struct record *r)
 		{"recovery", u->recovery},
 		{"flagless", u->flagless},
 		{"started_us", job->started_us},
+		{"listed_image", o->has_image ? u->image + 1 : 0}, /* another than was asked for: update-inspect.c */
 	};
 	for (size_t i = 0; e == 0 && i < ARRAY_SIZE(numbers); i++)
 		if (numbers[i].value)
@@ -95,6 +96,7 @@ int update_restore(struct update *u, const struct record *r)
 	if (e < 0)
 		return e;
 	snprintf(u->old_version, sizeof(u->old_version), "%s", old ? old : "");
+	u->image = (unsigned int)record_number(r, "listed_image", u->image + 1) - 1;
 	u->recovery = record_number(r, "recovery", 0) == 1;
 	u->flagless = record_number(r, "flagless", 0) == 1;
 	u->job.started_us = record_number(r, "started_us", u->job.started_us);

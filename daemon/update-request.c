@@ -99,6 +99,24 @@ void update_stop(struct job *job)
 	u->awaiting = false;
 }
 
+static bool lists(const struct update *u, unsigned int image)
+{
+	for (size_t i = 0; i < u->slot_count; i++)
+		if (u->slots[i].image == image)
+			return true;
+	return false;
+}
+
+/* A board without slot information that lists nothing under the number: it may be that of a slot (SMP §5.1), or the build
+ * has one image and does not look at it. */
+static void find_image(struct update *u)
+{
+	unsigned int number = u->options.image;
+
+	if (!u->direct && u->options.has_image && number > 0 && !lists(u, number) && lists(u, (number - 1) / 2))
+		u->image = (number - 1) / 2;
+}
+
 int update_take_state(struct update *u)
 {
 	struct image_slot slots[IMAGE_SLOTS_MAX];
@@ -110,6 +128,7 @@ int update_take_state(struct update *u)
 	memcpy(u->slots, slots, sizeof(slots));
 	u->slot_count = count;
 	u->confirming = false;
+	find_image(u);
 	device_learn_images(u->job.device, u->answer->payload);
 	return 0;
 }

@@ -27,8 +27,11 @@ int erase_begin(struct job *job)
 	if (!u->damaged)
 		update_reach(u, PHASE_UPLOADING);
 	const struct image_slot *active = update_active(u);
-	writer_map(&w, u->image > 0);
-	if (u->image > 0) {
+	writer_map(&w, u->image > 0 || u->direct);
+	if (u->direct) {
+		writer_text(&w, "slot");
+		writer_uint(&w, 2 * u->image + u->direct_slot);
+	} else if (u->image > 0) {
 		/* Absolute numbers (SMP §5.1); without one the board takes the slot that does not run. */
 		writer_text(&w, "slot");
 		writer_uint(&w, 2 * u->image + (active && active->slot == 1 ? 0 : 1));

@@ -75,6 +75,23 @@ def test_second_image(rack, image):
     assert slots[0, 0]['version'] == updates.OLD
 
 
+# keys, number asked for, (image, slot) that runs the new one then: numbers of slots where the build has direct upload, also
+# where its application does not tell so; and a build with one image, which takes any number.
+@pytest.mark.parametrize('keys, number, runs', [
+    ('direct_upload=on', 2, (0, 0)), ('direct_upload=on,slot_info=off', 2, (0, 0)), ('images=2,direct_upload=on', 2, (0, 0)),
+    ('', 1, (0, 0)), ('', 3, None)], ids=str)
+def test_the_number_of_a_slot(rack, image, keys, number, runs):
+    r = rack(keys=keys)
+    client = r.ready()
+    end = updates.run(client, image, imageNumber=number)
+    if runs is None:
+        assert (end.name, end.parameters['step']) == ('ProtocolError', 'upload') and 'does not list' in end.parameters['message']
+        return
+    assert not isinstance(end, racks.Error) and end['outcome'] == 'updated', end
+    slots = {(s['image'], s['slot']): s for s in r.sim.state()['slots']}
+    assert slots[runs]['hash'] == image.hash
+
+
 @pytest.mark.parametrize('keys', ['', 'rec_params=off', 'rec_state=on', 'rec_slots=on', 'rec_buf=512', 'rec_align=32', 'erase_ms=4000'])
 def test_recovery(rack, image, keys):
     r = rack(keys=keys)

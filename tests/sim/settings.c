@@ -79,6 +79,7 @@ static const struct key keys[] = {
 	BOOL("mpstat", mpstat, 1),
 	BOOL("enum", enumerate, 1),
 	BOOL("image_group", image_group, 1),
+	BOOL("slot_info", slot_info, 1),
 	BOOL("legacy_rc", legacy_rc, 0),
 	BOOL("canonical", canonical, 0),
 	BOOL("frugal", frugal, 0),

@@ -75,6 +75,8 @@ static bool command_is_built(const struct board *b, const struct command *c, uin
 {
 	if (!group_is_built(b, c->group))
 		return false;
+	if (c->group == GROUP_IMAGE && c->id == 6 && !b->set.slot_info)
+		return false;
 	if (c->group == GROUP_IMAGE && c->id == 0 && op == SMP_OP_WRITE)
 		return boot_mode_has_state_write(b->set.mode);
 	return c->group != GROUP_OS || os_command_is_built(b, c->id);
