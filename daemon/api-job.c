@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/api-private.h"
+#include "daemon/job-evidence.h"
 #include "daemon/update.h"
 
 #define PROGRESS_MS 100		 /* between two replies of one step */
@@ -83,11 +84,32 @@ static json_object *progress_json(const struct job *job)
 	return o;
 }
 
+static void put_evidence(json_object *failure, const struct job_evidence *e)
+{
+	json_object *lines, *entries;
+
+	if (!failure || !e)
+		return;
+	lines = json_object_new_array();
+	for (size_t i = 0; lines && i < e->line_count; i++) {
+		const struct console_line *l = &e->lines[i];
+		const struct console_piece piece = {
+			.number = l->number, .time_us = l->time_us, .text = l->text, .size = l->size, .mark = l->mark };
+		json_object_array_add(lines, api_console_line_json(&piece));
+	}
+	entries = json_object_new_array();
+	for (size_t i = 0; entries && i < e->entry_count; i++)
+		json_object_array_add(entries, api_trace_json(&e->entries[i]));
+	api_put(failure, "console", lines);
+	api_put(failure, "trace", entries);
+}
+
 static json_object *watched_json(const struct job *job)
 {
-	json_object *o = json_object_new_object();
+	json_object *o = json_object_new_object(), *inner = api_job_json(job);
 
-	api_put(o, "job", api_job_json(job));
+	put_evidence(json_object_object_get(inner, "error"), job->evidence);
+	api_put(o, "job", inner);
 	return o;
 }
 

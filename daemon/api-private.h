@@ -41,7 +41,7 @@ struct api_method {
 };
 
 extern const struct api_method api_service_methods[], api_device_methods[], api_command_methods[], api_image_methods[],
-	api_job_methods[], api_file_methods[], api_console_methods[], api_port_methods[], api_watch_methods[], api_lock_methods[],
+	api_job_methods[], api_file_methods[], api_console_methods[], api_trace_methods[], api_port_methods[], api_watch_methods[], api_lock_methods[],
 	api_lease_methods[];
 
 /* What many methods take. */
@@ -122,6 +122,7 @@ void api_fail_held(struct api *api, struct call *call, const char *id, const str
 json_object *api_device_json(const struct device *d);
 /* A line, or a piece of one, as the API shows it. */
 json_object *api_console_line_json(const struct console_piece *p);
+json_object *api_trace_json(const struct trace_entry *e);
 json_object *api_job_json(const struct job *job);
 json_object *api_image_json(const struct mcuboot_image *image, const uint8_t *data, const char *file_hash);
 

@@ -54,7 +54,7 @@ static const struct api_method *find_in(const struct api_method *methods, const 
 static const struct api_method *find_method(const char *name)
 {
 	const struct api_method *const tables[] = { api_device_methods, api_command_methods, api_image_methods,
-		api_job_methods, api_file_methods, api_console_methods, api_port_methods, api_watch_methods, api_lock_methods,
+		api_job_methods, api_file_methods, api_console_methods, api_trace_methods, api_port_methods, api_watch_methods, api_lock_methods,
 		api_lease_methods };
 	const struct api_method *m = NULL;
 

@@ -43,6 +43,7 @@ static void on_marked(void *user, const struct console_line *line)
 
 	if (d->private->closing)
 		return;
+	trace_event(d->trace, TRACE_MARK, 0, "%.*s", (int)line->size, line->text);
 	d->marked = &marked;
 	registry_changed(d->registry, REGISTRY_CONSOLE, d, NULL);
 	d->marked = NULL;

@@ -61,6 +61,11 @@ static void retry(struct device *d)
 
 /* --- the port's callbacks ----------------------------------------------------------------------------------------- */
 
+static const char *level_name(enum line_level level)
+{
+	return level == LINE_ON ? "on" : level == LINE_OFF ? "off" : "as it was";
+}
+
 static void opened(void *user)
 {
 	struct device *d = user;
@@ -70,6 +75,9 @@ static void opened(void *user)
 	p->recovery_reset = false;
 	d->boots++;
 	log_info(d->id, "port", "%s is open", d->tty);
+	trace_event(d->trace, TRACE_OPEN, 0, "%s", d->tty);
+	if (d->config->dtr != LINE_KEEP || d->config->rts != LINE_KEEP)
+		trace_event(d->trace, TRACE_LINES, 0, "DTR %s, RTS %s", level_name(d->config->dtr), level_name(d->config->rts));
 	if (p->expecting)
 		device_boot_seen(d, BOOT_SIGN_BACK);
 	else
@@ -106,6 +114,8 @@ static void failed(void *user, enum port_failure why, const char *reason)
 	struct device *d = user;
 
 	log_info(d->id, "port", "%s", reason);
+	if (why == PORT_GONE)
+		trace_event(d->trace, TRACE_HANG_UP, 0, "%s", reason);
 	if (d->state == DEVICE_BROKEN) {
 		device_close_port(d, reason);
 		device_arm(d, d->config->broken_window_ms);
@@ -164,6 +174,7 @@ void device_close_port(struct device *d, const char *reason)
 	if (!port)
 		return;
 	/* The job first: it tells a board that may be away from one that went. */
+	trace_event(d->trace, TRACE_CLOSE, 0, "%s", reason);
 	if (d->job)
 		job_unplugged(d->job);
 	session_hold(d->session);

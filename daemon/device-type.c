@@ -23,5 +23,7 @@ int device_type(struct device *d, const uint8_t *data, size_t size, const char *
 	int r = session_type(d->session, data, size);
 	if (r == -EOPNOTSUPP)
 		*ret_text = "its section says framing = raw: there is no console on this port";
+	if (r == 0 && size)
+		trace_event(d->trace, TRACE_TYPED, size, NULL);
 	return r == -EOPNOTSUPP || r == -ENOTCONN ? -ENODEV : r;
 }

@@ -167,14 +167,17 @@ static void on_learnt(void *user)
 	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
 }
 
-static void on_frame(void *user, bool sent, const struct smp_header *header, size_t size)
+static void on_trace(void *user, const struct trace_entry *e)
 {
 	const struct device *d = user;
-	log_debug(d->id, "session", "%s op %u group %u command %u sequence %u, %zu bytes", sent ? "sent" : "received",
-			header->op, header->group, header->id, header->sequence, size);
+
+	trace_add(d->trace, e);
+	if (trace_is_frame(e))
+		log_debug(d->id, "session", "%s op %u group %u command %u sequence %u, %u bytes", trace_kind_name(e->kind),
+				e->op, e->group, e->id, e->sequence, e->size);
 }
 
-static const struct session_callbacks session_callbacks = {.text = on_text, .learnt = on_learnt, .frame = on_frame};
+static const struct session_callbacks session_callbacks = {.text = on_text, .learnt = on_learnt, .trace = on_trace};
 
 int device_new_session(struct device *d)
 {
@@ -398,6 +401,7 @@ static void device_free(struct device *d)
 	request_release(&p->reset);
 	device_release_candidates(d);
 	device_consoles_free(d);
+	trace_free(d->trace);
 	free(p);
 	free(d->id);
 	free(d->reason);
@@ -441,7 +445,7 @@ int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const
 		d->private = p;
 		d->registry = registry;
 	}
-	if (d && p && (d->id = strdup(id)) && device_console_add(d, INTERFACE_UNASSIGNED, &d->main) == 0) {
+	if (d && p && (d->id = strdup(id)) && trace_new(&d->trace) == 0 && device_console_add(d, INTERFACE_UNASSIGNED, &d->main) == 0) {
 		d->console = d->main->console;
 		d->state = DEVICE_ABSENT;
 		d->since_us = wall_us();
@@ -459,8 +463,10 @@ int device_new(struct registry *registry, uv_loop_t *loop, const char *id, const
 		*ret = d;
 		return 0;
 	}
-	if (d)
+	if (d) {
+		trace_free(d->trace);
 		free(d->id);
+	}
 	free(d);
 	free(p);
 	return -ENOMEM;

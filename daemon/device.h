@@ -95,6 +95,7 @@ struct device {
 	struct session *session;
 	struct console *console; /* of the port that carries the session */
 	struct device_console *main, *consoles; /* device-console.h: the same, and all of them */
+	struct trace *trace;			/* what went over its line */
 	const struct device_marked *marked;	/* while REGISTRY_CONSOLE is told */
 	struct job *job; /* running, or NULL; a reference */
 	struct device_info info;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/job-evidence.h"
 #include "daemon/log.h"
 
 #define TELL_MS 100 /* progress in bytes is told this often; steps and messages at once */
@@ -83,10 +84,18 @@ static void on_closed(uv_handle_t *handle)
 	free(l);
 }
 
+static void secure_evidence(struct job *job, const struct device *d)
+{
+	if (d && job->state == JOB_ENDED_FAILED)
+		job->evidence = job_evidence_new(d->console, d->trace);
+}
+
 static void finished(struct job *job)
 {
 	struct job_loop *l = loop_of(job);
 	struct device *d = job->device;
+
+	secure_evidence(job, d ? d : registry_by_id(l->registry, job->device_id));
 
 	if (job->state == JOB_ENDED_DONE)
 		log_info(job->device_id, job->kind, "%s: %s", job->id, job->outcome ? job->outcome : "done");

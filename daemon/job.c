@@ -297,6 +297,7 @@ void job_unref(struct job *job)
 	free(job->message);
 	free(job->failure.error);
 	free(job->failure.parameters);
+	free(job->evidence);
 	if (job->destroy)
 		job->destroy(job);
 }

@@ -67,6 +67,7 @@ struct job {
 	const char *outcome;  /* when done */
 	char hash[129], version[32];
 	struct failure failure;
+	struct job_evidence *evidence;	  /* of a failure, job-evidence.h; or NULL */
 	uint64_t started_us, finished_us; /* CLOCK_REALTIME */
 	const struct job_owner *owner;
 	void *user;

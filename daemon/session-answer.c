@@ -101,13 +101,29 @@ static void finish_with_status(struct session *s, struct session_request *e, str
 	session_finish(s, e, answer);
 }
 
+/* Before anybody is told: the session may be gone afterwards. */
+static void trace_answer(struct session *s, const struct session_request *e, uint8_t sequence, size_t size,
+		const struct answer *answer, bool understood)
+{
+	const struct smp_status *status = &answer->status;
+	const struct trace_entry entry = {
+		.kind = TRACE_RECEIVED,
+		.op = e->request->op + 1,
+		.sequence = sequence,
+		.id = e->request->id,
+		.group = e->request->group,
+		.size = (uint32_t)(SMP_HEADER_SIZE + size),
+		.round_trip_us = answer->round_trip_us < UINT32_MAX ? (uint32_t)answer->round_trip_us : UINT32_MAX,
+		.rc_group = (int16_t)status->group,
+		.rc = !understood ? -1 : !status->failed ? 0 : status->rc < INT64_MAX ? (int64_t)status->rc : INT64_MAX,
+	};
+
+	if (s->callbacks.trace)
+		s->callbacks.trace(s->user, &entry);
+}
+
 static void take_payload(struct session *s, struct session_request *e, const struct value *reply, struct answer *answer)
 {
-	int r = smp_status_decode(reply, e->request->group, &answer->status);
-	if (r < 0) {
-		session_fail(s, e, -EBADMSG, "the board's reply cannot be understood: %s", strerror(-r));
-		return;
-	}
 	answer->payload = reply;
 	if (answer->status.failed && switch_version(s, e, &answer->status))
 		repeat(s, e);
@@ -132,8 +148,12 @@ static void take_answer(struct session *s, struct session_request *e, uint8_t se
 	session_type_answered(s, q);
 	session_give_up_sequence(s, sequence); /* a duplicate of this reply is stale */
 	int r = value_decode(payload, size, &doc, &at);
+	int status = r < 0 ? r : smp_status_decode(value_root(doc), e->request->group, &answer.status);
+	trace_answer(s, e, sequence, size, &answer, status == 0);
 	if (r < 0)
 		session_fail(s, e, -EBADMSG, "the board's reply is broken: no CBOR at byte %zu of %zu", at, size);
+	else if (status < 0)
+		session_fail(s, e, -EBADMSG, "the board's reply cannot be understood: %s", strerror(-status));
 	else
 		take_payload(s, e, value_root(doc), &answer);
 }
@@ -170,22 +190,27 @@ void session_take_message(struct session *s, const uint8_t *data, size_t size)
 		s->counters.damaged++;
 		return;
 	}
-	if (s->callbacks.frame)
-		s->callbacks.frame(s->user, false, &header, size);
 	struct session_request *e = find_request(s, &header);
 	forget_stuck(s, header.sequence);
 	if (e)
 		take_answer(s, e, header.sequence, data + SMP_HEADER_SIZE, size - SMP_HEADER_SIZE);
-	else
+	else {
 		s->counters.stale++;
+		session_trace(s, TRACE_STALE, &header, size, 0);
+	}
 }
 
 /* When the only request in flight is harmless and a frame came in damaged, that frame was its answer, most likely. The
  * remaining lines of a frame that was given up come as orphans and say nothing new. */
 void session_take_damage(struct session *s, enum serial_damage why)
 {
-	s->counters.damaged++;
 	struct session_request *e = TAILQ_FIRST(&s->flying);
+	s->counters.damaged++;
+	if (s->callbacks.trace && !s->closed) {
+		struct trace_entry entry = { .kind = TRACE_DAMAGED, .rc = -1 };
+		snprintf(entry.text, sizeof(entry.text), "%s", serial_damage_name(why));
+		s->callbacks.trace(s->user, &entry);
+	}
 	if (s->closed || s->flying_count != 1 || e->backing_off || e->request->repeat != REPEAT_HARMLESS ||
 			why == SERIAL_INTERRUPTED || (why == SERIAL_ORPHAN_LINE && e->hurried) ||
 			s->settings.framing != SERIAL_CONSOLE || e->repeats >= s->settings.retries)
@@ -224,6 +249,10 @@ static void remember_stuck(struct session *s, const struct session_request *e)
 
 static void lose(struct session *s, struct session_request *e, uint64_t now)
 {
+	const struct request *request = e->request;
+	const struct smp_header sent = { .op = request->op, .group = request->group, .id = request->id,
+		.sequence = e->sequences[e->sequence_count - 1] };
+	session_trace(s, TRACE_TIMEOUT, &sent, SMP_HEADER_SIZE + request->payload_size, e->attempts);
 	s->counters.timeouts++;
 	s->line_open = true; /* the end of its last line may be what was lost */
 	session_pacing_lost(s, &s->sequences[e->sequences[e->sequence_count - 1]]);

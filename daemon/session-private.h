@@ -97,6 +97,7 @@ struct session {
 	struct session_counters counters;
 };
 
+void session_trace(struct session *s, enum trace_kind kind, const struct smp_header *header, size_t size, unsigned int attempt);
 uint64_t session_now(void); /* ms, and not the loop's, which stands still during a callback */
 void session_wake(struct session *s);  /* the timer's next turn looks at everything */
 void session_rearm(struct session *s); /* sets the timer for the next deadline */

@@ -113,8 +113,7 @@ static void put_on_wire(struct session *s, struct session_request *e, const stru
 	port_send(s->port, frame->data, frame->size, frame->lines, frame->line_count, gap);
 	s->counters.bytes_sent += frame->size;
 	e->deadline = deadline_of(s, e, s->wire_free_at);
-	if (s->callbacks.frame)
-		s->callbacks.frame(s->user, true, header, SMP_HEADER_SIZE + header->length);
+	session_trace(s, TRACE_SENT, header, SMP_HEADER_SIZE + header->length, e->attempts);
 }
 
 void session_transmit(struct session *s, struct session_request *e)

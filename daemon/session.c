@@ -19,6 +19,23 @@ uint64_t session_now(void)
 	return uv_hrtime() / 1000000;
 }
 
+void session_trace(struct session *s, enum trace_kind kind, const struct smp_header *header, size_t size, unsigned int attempt)
+{
+	const struct trace_entry e = {
+		.kind = kind,
+		.op = header->op,
+		.sequence = header->sequence,
+		.id = header->id,
+		.group = header->group,
+		.size = (uint32_t)size,
+		.attempt = (uint16_t)attempt,
+		.rc = -1,
+	};
+
+	if (s->callbacks.trace)
+		s->callbacks.trace(s->user, &e);
+}
+
 static void on_message(void *user, const uint8_t *data, size_t size)
 {
 	session_take_message(user, data, size);

@@ -28,6 +28,7 @@
 #include <uv.h>
 
 #include "daemon/port.h"
+#include "daemon/trace.h"
 #include "proto/commands.h"
 #include "proto/serial.h"
 #include "proto/smp.h"
@@ -72,7 +73,7 @@ struct session_settings {
 struct session_callbacks {
 	void (*text)(void *user, const uint8_t *data, size_t size); /* console text */
 	void (*learnt)(void *user); /* line delay or version changed by experience */
-	void (*frame)(void *user, bool sent, const struct smp_header *header, size_t size); /* for the trace; may be NULL */
+	void (*trace)(void *user, const struct trace_entry *entry); /* frames, losses; may be NULL. From inside anything. */
 };
 
 struct session;

@@ -7,6 +7,7 @@
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
 #include "libclient/mcumgrctl/text.h"
+#include "libclient/mcumgrctl/trace.h"
 #include "proto/json.h"
 
 void say(struct board *b, const char *format, ...)
@@ -51,8 +52,14 @@ void board_finish(struct board *b, enum exit_code code, const char *result, cons
 		return;
 	b->finished = true;
 	b->code = code;
-	b->result = format("%s", result);
-	b->detail = format("%s", detail ? detail : "");
+	if (result != b->result) {
+		free(b->result);
+		b->result = format("%s", result);
+	}
+	if (!detail || detail != b->detail) {
+		free(b->detail);
+		b->detail = format("%s", detail ? detail : "");
+	}
 	board_flush(b);
 	mcumgr_close(b->connection);
 }
@@ -81,7 +88,8 @@ static void fail_reply(struct board *b, const struct mcumgr_error *error)
 {
 	enum exit_code code = failure_report(b->ctl, b->name, error);
 
-	board_finish(b, code, failure_short(error->name), error->message);
+	if (!trace_fetch_evidence(b, error, code))
+		board_finish(b, code, failure_short(error->name), error->message);
 }
 
 /* A reply as --json shows it: verbatim; with --all in an envelope that tells the board. */

@@ -7,6 +7,7 @@
 #include "libclient/mcumgrctl/failure.h"
 #include "libclient/mcumgrctl/table.h"
 #include "libclient/mcumgrctl/text.h"
+#include "libclient/mcumgrctl/trace.h"
 #include "libclient/mcumgrctl/verbs.h"
 #include "proto/macro.h"
 
@@ -70,6 +71,8 @@ static enum next fail_like_job(struct board *b, json_object *job)
 	/* With --json the reply that was just printed says it all. */
 	if (!b->ctl->json)
 		failure_report(b->ctl, member_string(job, "device"), &error);
+	if (!b->ctl->json && !b->ctl->quiet)
+		trace_print_evidence(job);
 	board_finish(b, failure_code(name), failure_short(name), error.message);
 	return NEXT_DONE;
 }

@@ -8,6 +8,7 @@ const struct verb_group verb_groups[] = {
 	{ "Boards", device_verbs },
 	{ "Setting up", setup_verbs },
 	{ "Console", console_verbs },
+	{ "Trace", trace_verbs },
 	{ "Firmware", firmware_verbs },
 	{ "Jobs", job_verbs },
 	{ "Images", image_verbs },

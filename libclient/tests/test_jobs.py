@@ -35,6 +35,7 @@ def image(tmp_path):
 @pytest.fixture
 def put(daemon):
     daemon.on("ImagePut", {"hash": FILE})
+    daemon.on("JobWatch", Error("NoSuchJob", job="7", message="there is no job '7'"))  # what it left behind, asked for after a failure
     return daemon
 
 

@@ -10,7 +10,7 @@ static const struct idl *idl;
 
 /* Methods that are not one SMP command. Whatever is neither here nor a row fails the test. */
 static const char *const daemon_methods[] = {
-	"List", "Get", "Configure", "Watch", "Ports", "Console", "ConsoleWrite", "ImagePut", "ImageInspect", "Update", "ImageUpload",
+	"List", "Get", "Configure", "Watch", "Ports", "Console", "ConsoleWrite", "Trace", "ImagePut", "ImageInspect", "Update", "ImageUpload",
 	"Jobs", "JobWatch", "JobCancel", "Request", "FileRead", "FileWrite", "Lock", "Unlock", "Leases", "LeaseUse",
 	"LeaseKeep",
 	"ResetState",

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The ring of what went over a line, and its readers. */
+
+#include <check.h>
+#include <string.h>
+
+#include "daemon/job-evidence.h"
+#include "daemon/limits.h"
+#include "daemon/trace.h"
+
+static unsigned int told, ended;
+
+static void on_ready(struct trace_reader *r)
+{
+	(void)r;
+	told++;
+}
+
+static void on_ended(struct trace_reader *r)
+{
+	(void)r;
+	ended++;
+}
+
+static void add(struct trace *t, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		trace_event(t, TRACE_TYPED, i, NULL);
+}
+
+START_TEST(bounded)
+{
+	_cleanup_(trace_freep) struct trace *t = NULL;
+	ck_assert_int_eq(trace_new(&t), 0);
+	ck_assert_ptr_null(trace_at(t, 0));
+	add(t, LIMIT_TRACE_ENTRIES);
+	ck_assert_uint_eq(trace_dropped(t), 0);
+	ck_assert_uint_eq(trace_at(t, 0)->number, 1);
+	add(t, 1);
+	ck_assert_uint_eq(trace_dropped(t), 1);
+	ck_assert_uint_eq(trace_count(t), LIMIT_TRACE_ENTRIES);
+	ck_assert_uint_eq(trace_at(t, 0)->number, 2);
+	ck_assert_uint_eq(trace_at(t, LIMIT_TRACE_ENTRIES - 1)->number, LIMIT_TRACE_ENTRIES + 1);
+	ck_assert_ptr_null(trace_at(t, LIMIT_TRACE_ENTRIES));
+}
+END_TEST
+
+START_TEST(texts_are_cut)
+{
+	_cleanup_(trace_freep) struct trace *t = NULL;
+	ck_assert_int_eq(trace_new(&t), 0);
+	trace_event(t, TRACE_CLOSE, 0, "%0200d", 1);
+	ck_assert_uint_eq(strlen(trace_at(t, 0)->text), TRACE_TEXT - 1);
+	ck_assert_str_eq(trace_kind_name(trace_at(t, 0)->kind), "close");
+}
+END_TEST
+
+/* backlog asked for; entries it begins with, lost before them; 3 there, or more than are kept. */
+static const struct {
+	unsigned int there;
+	size_t backlog;
+	unsigned int lost, first;
+} rows[] = {
+	{ 3, SIZE_MAX, 0, 1 }, { 3, 0, 0, 4 }, { 3, 2, 0, 2 }, { 3, 3, 0, 1 }, { 3, 99, 0, 1 },
+	{ LIMIT_TRACE_ENTRIES + 7, SIZE_MAX, 7, 8 }, { LIMIT_TRACE_ENTRIES + 7, 1, 0, LIMIT_TRACE_ENTRIES + 7 },
+};
+
+START_TEST(readers)
+{
+	_cleanup_(trace_freep) struct trace *t = NULL;
+	struct trace_reader r = { .ready = on_ready, .ended = on_ended };
+	uint64_t lost = 0;
+	told = ended = 0;
+	ck_assert_int_eq(trace_new(&t), 0);
+	add(t, rows[_i].there);
+	trace_follow(t, &r, rows[_i].backlog);
+	add(t, 1);
+	ck_assert_uint_eq(told, 1);
+	for (unsigned int number = rows[_i].first; number <= rows[_i].there + 1; number++) {
+		/* The entry that came while it followed pushed one more out. */
+		const struct trace_entry *e = trace_read(&r, &lost);
+		if (number == rows[_i].first && rows[_i].lost) {
+			ck_assert_uint_eq(lost, rows[_i].lost + 1);
+			number++;
+		} else {
+			ck_assert_uint_eq(lost, 0);
+		}
+		ck_assert_uint_eq(e->number, number);
+	}
+	ck_assert_ptr_null(trace_read(&r, &lost));
+	trace_free(TAKE_PTR(t));
+	ck_assert_uint_eq(ended, 1);
+	trace_unfollow(&r);
+}
+END_TEST
+
+/* The ends of both rings, in copies that outlive them. */
+START_TEST(evidence)
+{
+	_cleanup_free_ struct job_evidence *e = NULL;
+	struct trace *t;
+	struct console *c;
+	char line[EVIDENCE_LINE_BYTES + 2];
+	static const struct console_callbacks none;
+	ck_assert_int_eq(trace_new(&t), 0);
+	ck_assert_int_eq(console_new(&none, NULL, &c), 0);
+	add(t, EVIDENCE_ENTRIES + 1);
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	for (unsigned int i = 0; i < EVIDENCE_LINES; i++)
+		console_feed(c, (const uint8_t *)"old\n", 4, i);
+	console_feed(c, (const uint8_t *)line, sizeof(line), 9);
+	e = job_evidence_new(c, t);
+	console_free(c);
+	trace_free(t);
+	ck_assert_uint_eq(e->line_count, EVIDENCE_LINES);
+	ck_assert_uint_eq(e->lines[0].number, 2);
+	ck_assert_uint_eq(e->lines[EVIDENCE_LINES - 1].size, EVIDENCE_LINE_BYTES);
+	ck_assert_mem_eq(e->lines[EVIDENCE_LINES - 1].text, line, EVIDENCE_LINE_BYTES);
+	ck_assert_uint_eq(e->entry_count, EVIDENCE_ENTRIES);
+	ck_assert_uint_eq(e->entries[0].number, 2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("trace");
+	TCase *tcase = tcase_create("trace");
+	tcase_add_test(tcase, bounded);
+	tcase_add_test(tcase, texts_are_cut);
+	tcase_add_loop_test(tcase, readers, 0, (int)ARRAY_SIZE(rows));
+	tcase_add_test(tcase, evidence);
+	suite_add_tcase(suite, tcase);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
