@@ -66,6 +66,20 @@ static const char *level_name(enum line_level level)
 	return level == LINE_ON ? "on" : level == LINE_OFF ? "off" : "as it was";
 }
 
+static bool resume(struct device *d)
+{
+	_cleanup_(record_freep) struct record *record = registry_resume_take(d->registry, d->id);
+
+	if (!record || !port_was_kept(d->port))
+		return false;
+	session_attach(d->session, d->port);
+	if (!device_resume(d, record))
+		return false;
+	trace_event(d->trace, TRACE_OPEN, 0, "%s, which was open all the time", d->tty);
+	device_stop_watching(d);
+	return true;
+}
+
 static void opened(void *user)
 {
 	struct device *d = user;
@@ -73,6 +87,9 @@ static void opened(void *user)
 
 	p->open_pause_ms = p->probe_pause_ms = 0;
 	p->recovery_reset = false;
+	console_break(d->console);
+	if (resume(d))
+		return;
 	d->boots++;
 	log_info(d->id, "port", "%s is open", d->tty);
 	trace_event(d->trace, TRACE_OPEN, 0, "%s", d->tty);
@@ -83,7 +100,6 @@ static void opened(void *user)
 	else
 		p->boot = (struct boot){0};
 	device_stop_watching(d);
-	console_break(d->console);
 	if (p->manual && device_trouble_attached(d))
 		return;
 	session_attach(d->session, d->port);

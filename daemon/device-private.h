@@ -8,6 +8,7 @@
  *     device-boot    the quiet times and the reset out of an unasked recovery
  *     device-event   what is told of it: boots, states, another firmware
  *     device-trouble boards that do not come to rest: broken
+ *     device-resume  going on where the daemon before left
  *     device-probe   who answers: parameters, bootloader, groups, images; application or recovery
  *     device-console what its ports print: rings, marks
  *     device-info    what boards say of themselves, decoded
@@ -16,6 +17,7 @@
 
 #include "daemon/device.h"
 #include "daemon/limits.h"
+#include "daemon/record.h"
 #include "daemon/registry.h"
 
 #define DEVICE_CANDIDATES_MAX 8
@@ -150,6 +152,12 @@ void device_close_port(struct device *d, const char *reason); /* also ends what 
 void device_release_candidates(struct device *d);
 void device_stop_watching(struct device *d);
 bool device_next_candidate(struct device *d); /* tries another port of the board that does not answer; false: has one only */
+
+/* device-resume.c. save: -ENOENT: it is not at rest. resume: false: it is to be treated as freshly attached. */
+int device_save_resume(const struct device *d, struct record **ret);
+bool device_resume(struct device *d, const struct record *r);
+/* registry-resume.c; the caller's, once */
+struct record *registry_resume_take(struct registry *r, const char *id);
 
 /* device-boot.c */
 unsigned int device_quiet_ms(const struct device *d); /* after an attach */

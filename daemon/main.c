@@ -18,11 +18,13 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/port-store.h"
 #include "daemon/registry.h"
 #include "daemon/role.h"
 #include "daemon/server.h"
 
 #define WANTED_FILES 8192      /* connections, and two descriptors a tty */
+#define TAKE_OVER_MS 10000    /* after that long, ttys from before that no board has claimed are closed */
 #define STOP_PATIENCE_MS 10000 /* then the process ends whatever still hangs */
 
 struct daemon {
@@ -34,7 +36,7 @@ struct daemon {
 	struct server *server;
 	struct registry_observer observer;
 	uv_signal_t term, interrupt, hang_up;
-	uv_timer_t watchdog, patience;
+	uv_timer_t watchdog, patience, take_over;
 	uv_pipe_t input; /* --until-eof */
 	unsigned int stopping; /* parts that have not ended yet */
 	bool stopped;
@@ -105,6 +107,12 @@ static void start_watchdog(struct daemon *d)
 	uv_unref((uv_handle_t *)&d->watchdog);
 }
 
+static void on_taken_over(uv_timer_t *timer)
+{
+	(void)timer;
+	port_store_end_take_over();
+}
+
 static void end_part(struct daemon *d)
 {
 	if (--d->stopping)
@@ -131,6 +139,7 @@ static void stop(struct daemon *d)
 	uv_timer_start(&d->patience, on_patience_over, STOP_PATIENCE_MS, 0);
 	d->stopping = 3; /* the server, the registry, and this function */
 	registry_unobserve(d->registry, &d->observer);
+	port_store_keep();
 	api_stopping(d->api);
 	registry_stop(d->registry, on_part_stopped, d); /* jobs say where they leave their boards */
 	server_stop(d->server, on_part_stopped, d);
@@ -203,6 +212,7 @@ static void start_signals(struct daemon *d)
 	}
 	uv_timer_init(&d->loop, &d->watchdog);
 	uv_timer_init(&d->loop, &d->patience);
+	uv_timer_init(&d->loop, &d->take_over);
 	uv_pipe_init(&d->loop, &d->input, 0);
 	d->input.data = d;
 }
@@ -243,7 +253,7 @@ static int give_roles(struct daemon *d)
 static int start_parts(struct daemon *d)
 {
 	_cleanup_free_ char *text = NULL;
-	int inherited = notify_listen_fds();
+	int first, inherited = notify_sockets(&first);
 	if (inherited <= 0 && !d->config->socket)
 		return complain(-EINVAL, "no socket", "XDG_RUNTIME_DIR is not set; give --socket");
 	int r = server_open(d->server, d->config->socket, d->config->group, &text);
@@ -253,6 +263,9 @@ static int start_parts(struct daemon *d)
 		return r;
 	d->observer.event = tell_status;
 	registry_observe(d->registry, &d->observer);
+	port_store_begin();
+	uv_timer_start(&d->take_over, on_taken_over, TAKE_OVER_MS, 0);
+	uv_unref((uv_handle_t *)&d->take_over);
 	r = registry_start(d->registry);
 	if (r < 0)
 		return complain(r, "the boards cannot be watched", NULL);
@@ -275,7 +288,7 @@ static void close_handle(uv_handle_t *handle, void *argument)
 static void close_own_handles(struct daemon *d)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&d->term, (uv_handle_t *)&d->interrupt, (uv_handle_t *)&d->hang_up,
-		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience, (uv_handle_t *)&d->input };
+		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience, (uv_handle_t *)&d->take_over, (uv_handle_t *)&d->input };
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		close_handle(handles[i], NULL);
 }

@@ -14,8 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LISTEN_FDS_START 3
-#define LISTEN_FDS_MAX 16
+#include "daemon/limits.h"
+#include "proto/macro.h"
+
+#define LISTEN_FDS_MAX (LIMIT_DEVICES + 16)
+#define STORE_WAIT_US 500000
 
 static int address_of(const char *path, struct sockaddr_un *ret, socklen_t *ret_size)
 {
@@ -31,17 +34,43 @@ static int address_of(const char *path, struct sockaddr_un *ret, socklen_t *ret_
 	return 0;
 }
 
-int notify_send(const char *format, ...)
+/* descriptor -1: none goes with it. */
+static int send_text(const char *text, size_t length, int descriptor, bool patient)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address;
 	socklen_t size;
 	if (!path)
-		return 0;
+		return -ENOTCONN;
 	int r = address_of(path, &address, &size);
 	if (r < 0)
 		return r;
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec part = { .iov_base = (char *)text, .iov_len = length };
+	struct msghdr message = { .msg_name = &address, .msg_namelen = size, .msg_iov = &part, .msg_iovlen = 1 };
+	if (descriptor >= 0) {
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control.space);
+		control.header = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
+	}
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (patient ? 0 : SOCK_NONBLOCK), 0);
+	if (fd < 0)
+		return -errno;
+	struct timeval patience = { .tv_usec = STORE_WAIT_US };
+	if (patient)
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	r = sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	close(fd);
+	return r;
+}
 
+int notify_send(const char *format, ...)
+{
 	char text[512];
 	va_list ap;
 	va_start(ap, format);
@@ -50,12 +79,22 @@ int notify_send(const char *format, ...)
 	if (length < 0 || (size_t)length >= sizeof(text))
 		return -EMSGSIZE;
 
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	r = sendto(fd, text, (size_t)length, MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0 ? -errno : 0;
-	close(fd);
-	return r;
+	int r = send_text(text, (size_t)length, -1, false);
+	return r == -ENOTCONN ? 0 : r;
+}
+
+int notify_store(int fd, const char *name)
+{
+	char text[NOTIFY_FD_NAME_MAX + 32];
+	int length = snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
+	return send_text(text, (size_t)length, fd, true);
+}
+
+int notify_unstore(const char *name)
+{
+	char text[NOTIFY_FD_NAME_MAX + 32];
+	int length = snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return send_text(text, (size_t)length, -1, true);
 }
 
 static bool parse_number(const char *name, unsigned long long *ret)
@@ -86,10 +125,38 @@ int notify_listen_fds(void)
 		return 0;
 	if (count > LISTEN_FDS_MAX)
 		return -EINVAL;
-	for (int fd = LISTEN_FDS_START; fd < LISTEN_FDS_START + (int)count; fd++) {
+	for (int fd = NOTIFY_FIRST_FD; fd < NOTIFY_FIRST_FD + (int)count; fd++) {
 		int flags = fcntl(fd, F_GETFD);
 		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC) < 0)
 			return -errno;
 	}
 	return (int)count;
+}
+
+bool notify_listen_name(unsigned int index, char *name, size_t size)
+{
+	const char *at = getenv("LISTEN_FDNAMES");
+	for (; at && index > 0; index--) {
+		at = strchr(at, ':');
+		at = at ? at + 1 : NULL;
+	}
+	size_t length = at ? strcspn(at, ":") : 0;
+	if (!at || length >= size)
+		return false;
+	memcpy(name, at, length);
+	name[length] = 0;
+	return true;
+}
+
+int notify_sockets(int *ret_first)
+{
+	char name[NOTIFY_FD_NAME_MAX];
+	int count = notify_listen_fds(), sockets = 0;
+	for (int i = count - 1; i >= 0; i--) {
+		if (notify_listen_name((unsigned int)i, name, sizeof(name)) && !strncmp(name, NOTIFY_STORED, strlen(NOTIFY_STORED)))
+			continue;
+		*ret_first = NOTIFY_FIRST_FD + i;
+		sockets++;
+	}
+	return count < 0 ? count : sockets;
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/port-private.h"
+#include "daemon/port-store.h"
 #include "daemon/port-termios.h"
 
 #define MAJOR_PTY_FIRST 136
@@ -49,7 +50,11 @@ static bool has_baud(int fd, unsigned int wanted, unsigned int *ret)
 
 static int set_line(int fd, int line, enum line_level level)
 {
+	int now;
 	if (level == LINE_KEEP)
+		return 0;
+	/* One that is as wanted is left alone, whatever the driver would make of being told. */
+	if (ioctl(fd, TIOCMGET, &now) == 0 && !!(now & line) == (level == LINE_ON))
 		return 0;
 	return ioctl(fd, level == LINE_ON ? TIOCMBIS : TIOCMBIC, &line) < 0 ? -errno : 0;
 }
@@ -108,22 +113,32 @@ static bool set_up(int fd, const char *tty, const struct port_settings *settings
 void tty_open(const char *tty, const struct port_settings *settings, struct port_result *ret)
 {
 	*ret = (struct port_result){ .fd = -1 };
-	int fd = open(tty, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	int fd = port_store_take(tty);
+	ret->kept = fd >= 0;
+	if (fd < 0)
+		fd = open(tty, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0) {
 		port_explain(tty, -1, errno, ret);
 		return;
 	}
-	if (set_up(fd, tty, settings, ret))
+	if (set_up(fd, tty, settings, ret)) {
 		ret->fd = fd;
-	else
+		if (!ret->kept)
+			port_store_put(fd, tty);
+	} else if (ret->kept) {
+		tty_close(fd);
+	} else {
 		close(fd); /* not tty_close: somebody else's bytes may be in there */
+	}
 }
 
 void tty_close(int fd)
 {
 	/* Bytes that nobody reads make the kernel wait for half a minute. */
 	ioctl(fd, TCFLSH, TCOFLUSH);
-	ioctl(fd, TIOCNXCL);
-	flock(fd, LOCK_UN);
+	if (port_store_forget(fd)) {
+		ioctl(fd, TIOCNXCL);
+		flock(fd, LOCK_UN); /* the service manager's copy shares it, and may be there for a moment */
+	}
 	close(fd);
 }

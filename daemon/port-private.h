@@ -9,6 +9,7 @@
 struct port_result {
 	int fd; /* -1: failed, then why and reason */
 	bool paces_itself;
+	bool kept; /* it was open all the time (port-store.h) */
 	enum port_failure why;
 	char reason[320];
 };

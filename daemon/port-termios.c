@@ -25,11 +25,19 @@ static unsigned int baud_flag(unsigned int baud)
 	return BOTHER;
 }
 
+static bool same(const struct termios2 *a, const struct termios2 *b)
+{
+	return a->c_iflag == b->c_iflag && a->c_oflag == b->c_oflag && a->c_lflag == b->c_lflag && a->c_cflag == b->c_cflag &&
+		a->c_ispeed == b->c_ispeed && a->c_ospeed == b->c_ospeed && a->c_cc[VMIN] == b->c_cc[VMIN] &&
+		a->c_cc[VTIME] == b->c_cc[VTIME];
+}
+
 int termios_set_raw(int fd, unsigned int baud, bool rtscts)
 {
-	struct termios2 t;
+	struct termios2 t, before;
 	if (ioctl(fd, TCGETS2, &t) < 0)
 		return -errno;
+	before = t;
 	/* HUPCL is left out: closing must not drop DTR and reset a board that is wired to it. */
 	t.c_iflag = IGNBRK;
 	t.c_oflag = 0;
@@ -38,7 +46,8 @@ int termios_set_raw(int fd, unsigned int baud, bool rtscts)
 	t.c_ispeed = t.c_ospeed = baud;
 	t.c_cc[VMIN] = 1; /* with 0, "nothing there" would read as a hang-up */
 	t.c_cc[VTIME] = 0;
-	return ioctl(fd, TCSETS2, &t) < 0 ? -errno : 0;
+	/* One that was kept open is as it was left: the board's line coding is not sent again. */
+	return !same(&t, &before) && ioctl(fd, TCSETS2, &t) < 0 ? -errno : 0;
 }
 
 int termios_baud(int fd, unsigned int *ret)

@@ -11,6 +11,7 @@
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/port-private.h"
+#include "daemon/port-store.h"
 
 #define READ_BYTES 16384
 
@@ -41,7 +42,7 @@ struct port {
 	void *user;
 	struct opening *opening; /* at most one of these two */
 	struct line *line;
-	bool paces_itself, closed, pausing;
+	bool paces_itself, kept, closed, pausing;
 	uv_timer_t pause;
 	struct segment *first, **last;
 	size_t unsent;
@@ -211,6 +212,7 @@ static void on_opened(void *user, const struct port_result *result)
 		return;
 	}
 	p->paces_itself = result->paces_itself;
+	p->kept = result->kept;
 	int r = start_line(p, result->fd);
 	if (r < 0) {
 		closing_start(result->fd);
@@ -259,6 +261,20 @@ bool port_is_open(const struct port *p)
 bool port_paces_itself(const struct port *p)
 {
 	return p->paces_itself;
+}
+
+bool port_was_kept(const struct port *p)
+{
+	return p->kept;
+}
+
+bool port_kept_name(const struct port *p, char *name, size_t size)
+{
+	char found[PORT_STORE_NAME_MAX];
+	if (!p->line || !port_store_name(p->line->fd, found) || strlen(found) >= size)
+		return false;
+	strcpy(name, found);
+	return true;
 }
 
 static int add_segment(struct port *p, const uint8_t *data, size_t size, unsigned int pause_ms)

@@ -46,6 +46,11 @@ bool port_is_open(const struct port *p);
 /* Whether bytes take time on this line: a UART or a USB adapter with a baud rate. False for a pty and CDC ACM. */
 bool port_paces_itself(const struct port *p);
 
+/* Whether it was kept open since the daemon before: nothing happened to the board by opening it. And the name that this open has
+ * with the service manager (port-store.h); false: none. */
+bool port_was_kept(const struct port *p);
+bool port_kept_name(const struct port *p, char *name, size_t size);
+
 /* Queues bytes (copied). line_ends: offsets after which a pause of gap_ms is made (0: none). -ENOTCONN, -ENOBUFS. */
 int port_send(struct port *p, const uint8_t *data, size_t size, const size_t *line_ends, size_t line_count,
 		unsigned int gap_ms);

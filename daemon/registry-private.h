@@ -7,6 +7,7 @@
  *     registry-identity  who is who: ids given once, what was learnt about each
  *     registry-resolve   a client's words for a board
  *     registry-port      the ports on USB, managed or not, and who is told of them
+ *     registry-resume    what the daemon before left of boards at rest
  *     registry-jobs      the list of jobs; those that an earlier daemon left unfinished
  *     registry-lease     what leases ask about boards
  */
@@ -41,6 +42,7 @@ struct registry {
 	struct identity *identities;
 	size_t identity_count;
 
+	struct resume *resumes; /* registry-resume.c */
 	struct job **jobs; /* oldest first */
 	size_t job_count, job_capacity;
 
@@ -75,6 +77,10 @@ void registry_ports_changed(struct registry *r);
 
 /* registry-lease.c */
 int registry_leases_new(struct registry *r);
+/* registry-resume.c: what the daemon before left; take: the caller's, once; NULL: nothing */
+void registry_resume_load(struct registry *r);
+void registry_resume_save(struct registry *r);
+void registry_resume_free(struct registry *r);
 
 /* registry-jobs.c */
 void registry_jobs_resume(struct registry *r);

@@ -314,6 +314,7 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	r->sweep_open = true;
 	uv_unref((uv_handle_t *)&r->sweep);
 	identity_load(r);
+	registry_resume_load(r);
 	*ret = r;
 	return 0;
 }
@@ -344,6 +345,7 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 	r->stopping = true;
 	r->stopped = done;
 	r->stopped_user = user;
+	registry_resume_save(r); /* before jobs leave their boards: one with a job is not at rest */
 	registry_jobs_stop(r);
 	if (r->usb)
 		usb_close(TAKE_PTR(r->usb));
@@ -358,6 +360,7 @@ void registry_free(struct registry *r)
 		return;
 	registry_jobs_free(r);
 	lease_book_free(r->leases);
+	registry_resume_free(r);
 	identity_free_all(r);
 	state_close(r->state);
 	free(r->devices);

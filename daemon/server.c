@@ -12,7 +12,6 @@
 #include "daemon/notify.h"
 #include "daemon/server-private.h"
 
-#define LISTEN_FD 3 /* the first one of the service manager */
 #define BACKLOG 128
 
 int server_new(uv_loop_t *loop, void (*handle)(void *user, struct call *call), void *user, struct server **ret)
@@ -66,17 +65,17 @@ static bool is_listening_socket(int fd)
 /* The service manager's socket, or one of our own. */
 static int find_socket(struct server *s, const char *path, const char *group, char **ret_text)
 {
-	int count = notify_listen_fds();
+	int fd = -1, count = notify_sockets(&fd);
 
 	if (count <= 0)
 		return server_bind(s, path, group, ret_text);
-	if (count > 1 || !is_listening_socket(LISTEN_FD)) {
+	if (count > 1 || !is_listening_socket(fd)) {
 		if (asprintf(ret_text, "the service manager gave %d sockets; one listening Unix stream socket is expected",
 				    count) < 0)
 			*ret_text = NULL;
 		return -EINVAL;
 	}
-	return LISTEN_FD;
+	return fd;
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -212,6 +212,24 @@ void session_attach(struct session *s, struct port *port)
 	session_wake(s);
 }
 
+void session_resume(struct session *s, uint8_t next_sequence, bool half_read)
+{
+	s->next_sequence = next_sequence;
+	s->answered = true;
+	if (half_read)
+		serial_reader_skip(s->reader);
+}
+
+uint8_t session_next_sequence(const struct session *s)
+{
+	return s->next_sequence;
+}
+
+bool session_is_half_read(const struct session *s)
+{
+	return !serial_reader_idle(s->reader);
+}
+
 void session_detach(struct session *s, const char *reason)
 {
 	s->port = NULL;

@@ -86,6 +86,10 @@ void session_detach(struct session *s, const char *reason); /* in flight and que
 void session_received(struct session *s, const uint8_t *data, size_t size); /* wire port.received to this */
 void session_hold(struct session *s);
 void session_release(struct session *s);
+/* Goes on where the session of an earlier daemon was on the same open tty; after session_attach. */
+void session_resume(struct session *s, uint8_t next_sequence, bool half_read);
+uint8_t session_next_sequence(const struct session *s);
+bool session_is_half_read(const struct session *s); /* a frame has come in part */
 bool session_is_held(const struct session *s);
 
 int session_submit(struct session *s, struct request *request); /* 0, -EBUSY (queue full), -EMSGSIZE, -ENOMEM */

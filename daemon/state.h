@@ -6,6 +6,7 @@
  *     version          "1"; a newer one is refused, because an older daemon would not understand what it says
  *     boards/ID        a board's identity and what was learnt about it
  *     jobs/ID          an unfinished job
+ *     resume/ID        a board that the daemon before left at rest, with its tty kept open (device-resume)
  *     images/          belongs to the image store
  *
  * A record is replaced by rename, so that it is the old or the new one, never half of it, whenever the daemon dies. It is

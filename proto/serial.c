@@ -71,6 +71,15 @@ void serial_reader_reset(struct serial_reader *r)
 	r->quad = r->quad_count = r->padding = r->carriage = 0;
 }
 
+void serial_reader_skip(struct serial_reader *r)
+{
+	serial_reader_reset(r);
+	if (r->framing != SERIAL_CONSOLE)
+		return;
+	r->state = SKIP;
+	r->broken = true;
+}
+
 bool serial_reader_idle(const struct serial_reader *r)
 {
 	return r->framing == SERIAL_RAW ? r->size == 0 : !r->packet;

@@ -38,6 +38,8 @@ struct serial_reader;
 int serial_reader_new(enum serial_framing framing, const struct serial_sink *sink, void *user, struct serial_reader **ret);
 void serial_reader_feed(struct serial_reader *r, const uint8_t *data, size_t size);
 void serial_reader_reset(struct serial_reader *r); /* forgets partial frames (after the line was closed) */
+/* What comes first is the end of a frame whose beginning somebody else has read: dropped without a word. */
+void serial_reader_skip(struct serial_reader *r);
 bool serial_reader_idle(const struct serial_reader *r); /* no frame is under way */
 void serial_reader_free(struct serial_reader *r);
 DEFINE_FREEP(struct serial_reader, serial_reader_free)

@@ -120,6 +120,77 @@ START_TEST(service_manager_is_told)
 }
 END_TEST
 
+static void set(const char *name, const char *value)
+{
+	char pid[16];
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (value)
+		setenv(name, strcmp(value, "self") ? value : pid, 1);
+	else
+		unsetenv(name);
+}
+
+START_TEST(descriptors_are_stored)
+{
+	struct sockaddr_un address;
+	char name[128], got[128] = "";
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = { got, sizeof(got) - 1 };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
+		.msg_controllen = sizeof(control.space) };
+	struct stat mine, theirs;
+	int null = open("/dev/null", O_RDONLY), copy;
+	unsetenv("NOTIFY_SOCKET");
+	ck_assert_int_eq(notify_store(null, "tty-a-1"), -ENOTCONN);
+	int fd = listen_at(&address);
+	snprintf(name, sizeof(name), "@%s", address.sun_path + 1);
+	setenv("NOTIFY_SOCKET", name, 1);
+	ck_assert_int_eq(notify_store(null, "tty-a-1"), 0);
+	ck_assert_int_gt(recvmsg(fd, &message, 0), 0);
+	ck_assert_str_eq(got, "FDSTORE=1\nFDNAME=tty-a-1");
+	ck_assert_int_eq(control.header.cmsg_type, SCM_RIGHTS);
+	memcpy(&copy, CMSG_DATA(&control.header), sizeof(copy));
+	ck_assert(fstat(null, &mine) == 0 && fstat(copy, &theirs) == 0 && mine.st_rdev == theirs.st_rdev);
+	memset(got, 0, sizeof(got));
+	ck_assert_int_eq(notify_unstore("tty-a-1"), 0);
+	ck_assert_int_gt(read(fd, got, sizeof(got) - 1), 0);
+	ck_assert_str_eq(got, "FDSTOREREMOVE=1\nFDNAME=tty-a-1");
+	unsetenv("NOTIFY_SOCKET");
+	close(copy);
+	close(null);
+	close(fd);
+}
+END_TEST
+
+static const struct {
+	const char *names;
+	unsigned int index;
+	const char *name; /* NULL: none */
+} fd_names[] = {
+	{ NULL, 0, NULL },
+	{ "a", 0, "a" },
+	{ "a", 1, NULL },
+	{ "a:tty-b:c", 1, "tty-b" },
+	{ "a:tty-b:c", 2, "c" },
+	{ "a::c", 1, "" },
+	{ "0123456789012345678901234567890123456789012345678901234567890123", 0, NULL },
+};
+
+START_TEST(descriptors_have_names)
+{
+	char name[NOTIFY_FD_NAME_MAX];
+	set("LISTEN_FDNAMES", fd_names[_i].names);
+	bool found = notify_listen_name(fd_names[_i].index, name, sizeof(name));
+	ck_assert_int_eq(found, fd_names[_i].name != NULL);
+	if (found)
+		ck_assert_str_eq(name, fd_names[_i].name);
+	set("LISTEN_FDNAMES", NULL);
+}
+END_TEST
+
 static const struct {
 	const char *us, *pid;
 	uint64_t result;
@@ -132,16 +203,6 @@ static const struct {
 	{ "12x", NULL, 0 },
 	{ "", NULL, 0 },
 };
-
-static void set(const char *name, const char *value)
-{
-	char pid[16];
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	if (value)
-		setenv(name, strcmp(value, "self") ? value : pid, 1);
-	else
-		unsetenv(name);
-}
 
 START_TEST(watchdog)
 {
@@ -159,7 +220,7 @@ START_TEST(inherited_sockets)
 	set("LISTEN_FDS", "1");
 	ck_assert_int_eq(notify_listen_fds(), 0);
 	set("LISTEN_PID", "self");
-	set("LISTEN_FDS", "17");
+	set("LISTEN_FDS", "1041");
 	ck_assert_int_eq(notify_listen_fds(), -EINVAL);
 	set("LISTEN_FDS", "1");
 	int before = dup(3), null = open("/dev/null", O_RDONLY);
@@ -187,6 +248,8 @@ int main(void)
 	tcase_add_test(tcase, levels);
 	tcase_add_test(tcase, long_lines_are_cut);
 	tcase_add_test(tcase, service_manager_is_told);
+	tcase_add_test(tcase, descriptors_are_stored);
+	tcase_add_loop_test(tcase, descriptors_have_names, 0, (int)ARRAY_SIZE(fd_names));
 	tcase_add_loop_test(tcase, watchdog, 0, (int)ARRAY_SIZE(watchdogs));
 	tcase_add_test(tcase, inherited_sockets);
 	suite_add_tcase(suite, tcase);

@@ -505,6 +505,33 @@ START_TEST(test_reset_and_idle)
 }
 END_TEST
 
+/* Somebody else has read the beginning of a frame: its end, in the line or after it, is neither text nor damage. */
+START_TEST(test_skip)
+{
+	static const struct {
+		const char *rest, *heard;
+	} cases[] = {
+		{ "", "" },
+		{ "AAAA\n", "" },
+		{ "AAAA\n" B2, "" },
+		{ B2 A, "{A}" },
+		{ "AA=\r\ntext", "text" },
+		{ A, "{A}" },
+		{ "\ntext\n" B2, "text\n" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct tape t;
+		tape_start(&t, SERIAL_CONSOLE);
+		serial_reader_skip(t.reader);
+		ck_assert(serial_reader_idle(t.reader));
+		feed(t.reader, cases[i].rest, strlen(cases[i].rest));
+		fflush(t.f);
+		ck_assert_str_eq(t.text, cases[i].heard);
+		tape_end(&t);
+	}
+}
+END_TEST
+
 /* The largest packet on one line fits; endless lines are given up and cost no memory. */
 START_TEST(test_long_lines)
 {
@@ -635,6 +662,7 @@ int main(void)
 	tcase_add_test(t, test_every_bit);
 	tcase_add_test(t, test_lost_and_doubled);
 	tcase_add_test(t, test_reset_and_idle);
+	tcase_add_test(t, test_skip);
 	tcase_add_test(t, test_long_lines);
 	tcase_add_loop_test(t, test_hostile, 0, 50);
 	tcase_add_loop_test(t, test_raw, 0, (int)ARRAY_SIZE(raw_rows));
