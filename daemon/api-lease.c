@@ -109,6 +109,8 @@ static void unlock_all(struct api *api, struct call *call, json_object *ids)
 	if (!l) {
 		json_object_put(ids);
 		api_fail_no_lease(api, call, c && c->token_count > 0 ? c->tokens[0] : NULL);
+		if (c)
+			api_client_forget_ended(c);
 		return;
 	}
 	for (; l; l = api_client_lease(c))
@@ -160,6 +162,8 @@ static void unlock(struct api *api, struct call *call)
 	}
 	if (device ? !find_leased(api, call, device, &l) : !(l = lease_by_token(api->leases, token))) {
 		json_object_put(ids);
+		if (!device && c)
+			api_client_forget(c, token); /* whoever gives it back knows that he has it no longer */
 		if (!device)
 			api_fail_no_lease(api, call, token);
 		return;

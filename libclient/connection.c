@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libclient/client.h"
+#include "proto/json.h"
 
 uint64_t client_now(void)
 {
@@ -155,6 +156,26 @@ static int open_socket(struct mcumgr *m)
 	return fd;
 }
 
+/* All calls are the holder's, whose process this one may be a child of. It needs no reply: once the lease has ended, the daemon
+ * says so to every call that needs it. */
+static int use_lease(struct mcumgr *m)
+{
+	const char *token = getenv("MCUMGR_LEASE");
+	_cleanup_json_ json_object *parameters = NULL;
+	int r = -ENOMEM;
+
+	if (!token || !*token)
+		return 0;
+	parameters = json_object_new_object();
+	if (parameters && json_object_object_add(parameters, "lease", json_object_new_string(token)) == 0)
+		r = mcumgr_send(m, "LeaseUse", parameters, MCUMGR_ONEWAY, 0, NULL, NULL);
+	if (r == -EMSGSIZE)
+		client_say(m, r, "MCUMGR_LEASE is no token of a lease");
+	if (r < 0)
+		drop_connection(m);
+	return r;
+}
+
 int mcumgr_connect(struct mcumgr *m, const char *path)
 {
 	char *copy = path ? strdup(path) : client_default_path();
@@ -175,7 +196,7 @@ int mcumgr_connect(struct mcumgr *m, const char *path)
 	}
 	m->fd = fd;
 	m->generation++;
-	return 0;
+	return use_lease(m);
 }
 
 int mcumgr_fd(const struct mcumgr *m)

@@ -64,7 +64,7 @@ void mcumgr_free(struct mcumgr *m); /* closes; NULL is fine; not from within a c
 /* Connects to the socket at this path. NULL: $MCUMGR_SOCKET; else MCUMGR_SOCKET_SYSTEM, if it exists or the caller is
  * root; else $XDG_RUNTIME_DIR/mcumgr/io.mcumgr. An open connection is closed first. -ENOENT and -ECONNREFUSED: no
  * daemon there. -EACCES: not allowed to. -ETIMEDOUT: it does not take connections. -ENAMETOOLONG: no socket can have
- * such a path. */
+ * such a path. With $MCUMGR_LEASE, which `mcumgrctl lock` sets, all calls are those of that lease's holder. */
 int mcumgr_connect(struct mcumgr *m, const char *path);
 void mcumgr_close(struct mcumgr *m);
 bool mcumgr_connected(const struct mcumgr *m);

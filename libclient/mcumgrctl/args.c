@@ -87,6 +87,10 @@ static int take_option(struct parser *p, const struct arg *row, const char *show
 		slot->given = true;
 		return 0;
 	}
+	if (!value && row->optional) {
+		slot->given = true;
+		return 0;
+	}
 	if (!value && p->at < p->argc)
 		value = p->argv[p->at++];
 	if (!value)
@@ -214,6 +218,12 @@ static int take_word(struct parser *p, const char *word)
 
 static int take(struct parser *p, const char *word)
 {
+	if (!p->literal && strcmp(word, "--") == 0 && p->args->verb && p->args->verb->command) {
+		if (p->at < p->argc)
+			p->args->command = &p->argv[p->at];
+		p->at = p->argc;
+		return 0;
+	}
 	if (!p->literal && strcmp(word, "--") == 0) {
 		p->literal = true;
 		return 0;

@@ -39,7 +39,7 @@ struct arg {
 	int64_t min, max;
 	unsigned int unit_ms;
 	const char *const *choices;
-	bool optional; /* positional: may be left out, as may all after it */
+	bool optional; /* positional: may be left out, as may all after it; an option: its value may, and else follows '=' */
 	bool many;     /* positional: the last row; takes all that is left */
 	bool free;     /* positional, many: the first ends the options */
 };
@@ -60,6 +60,7 @@ struct args {
 	struct arg_value globals[ARGS_OPTIONS_MAX], options[ARGS_OPTIONS_MAX], words[ARGS_WORDS_MAX];
 	struct arg_value list[ARGS_LIST_MAX];
 	size_t list_count;
+	char **command; /* all that follows "--", for verbs that run a command; NULL: nothing */
 	char problem[512]; /* after -EINVAL: a sentence, and what would be right */
 	char hint[512];
 };

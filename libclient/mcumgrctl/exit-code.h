@@ -8,7 +8,7 @@
 	X(OTHER, 1, "any other failure")                                                                               \
 	X(USAGE, 2, "the command line, or a value that the daemon does not take")                                      \
 	X(DEVICE, 3, "no such board, or several that match")                                                           \
-	X(BUSY, 4, "somebody holds a lease on the board")                                                              \
+	X(BUSY, 4, "somebody holds a lease on the board, or yours has ended")                                                              \
 	X(SILENT, 5, "the board does not answer, is gone or unavailable")                                              \
 	X(REFUSED, 6, "the board answered with an error")                                                              \
 	X(UPDATE, 7, "the update was refused, or the new image does not run")                                          \

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "libclient/mcumgrctl/ctl.h"
@@ -21,6 +22,7 @@ enum exit_code failure_code(const char *name)
 		{ API "NoSuchDevice", CODE_DEVICE },
 		{ API "AmbiguousDevice", CODE_DEVICE },
 		{ API "DeviceBusy", CODE_BUSY },
+		{ API "NoSuchLease", CODE_BUSY },
 		{ API "DeviceGone", CODE_SILENT },
 		{ API "DeviceUnavailable", CODE_SILENT },
 		{ API "TimedOut", CODE_SILENT },
@@ -108,6 +110,8 @@ static char *hint_with_names(const struct mcumgr_error *error)
 
 	if (!f)
 		out_of_memory();
+	if (mcumgr_error_is(error, "NoSuchLease") && getenv("MCUMGR_LEASE"))
+		fprintf(f, "MCUMGR_LEASE is set, and names it.\n");
 	if (error->hint)
 		fprintf(f, "%s\n", error->hint);
 	if (n)

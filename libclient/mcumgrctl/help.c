@@ -24,6 +24,12 @@ static char *usage(const struct verb *v)
 		free(text);
 		text = longer;
 	}
+	if (v->command) {
+		char *longer = format("%s %s", text, v->command);
+
+		free(text);
+		text = longer;
+	}
 	return text;
 }
 
@@ -40,7 +46,8 @@ static void print_options(const struct arg *row)
 	for (; row->name; row++) {
 		_cleanup_free_ char *left = NULL, *letter = row->letter ? format("-%c, ", row->letter) : format("    ");
 
-		left = row->meta ? format("%s--%s %s", letter, row->name, row->meta)
+		left = row->optional ? format("%s--%s[=%s]", letter, row->name, row->meta)
+		     : row->meta     ? format("%s--%s %s", letter, row->name, row->meta)
 				 : format("%s--%s", letter, row->name);
 		print_pair(left, row->help);
 	}
@@ -129,7 +136,7 @@ void help_machine(void)
 	for (n = 0; (v = verb_at(n)); n++) {
 		printf("%s\t", verb_title(v));
 		for (row = v->options; row && row->name; row++)
-			printf("%s--%s%s", row == v->options ? "" : " ", row->name, row->meta ? "=" : "");
+			printf("%s--%s%s", row == v->options ? "" : " ", row->name, row->meta && !row->optional ? "=" : "");
 		putchar('\t');
 		for (row = v->words; row && row->name; row++)
 			printf("%s%s", row == v->words ? "" : " ", row->meta);
@@ -137,6 +144,6 @@ void help_machine(void)
 	}
 	fputs("*\t", stdout);
 	for (row = global_options; row->name; row++)
-		printf("%s--%s%s", row == global_options ? "" : " ", row->name, row->meta ? "=" : "");
+		printf("%s--%s%s", row == global_options ? "" : " ", row->name, row->meta && !row->optional ? "=" : "");
 	puts("\t");
 }

@@ -184,6 +184,8 @@ int private_setup(struct ctl *ctl)
 	socket_path = format("%s/socket", directory);
 	port = ctl->baud ? format("%s,baud=%d", tty, (int)ctl->baud) : format("%s", tty);
 	ctl->socket = socket_path;
+	/* A lease is of the daemon that gave it. */
+	unsetenv("MCUMGR_LEASE");
 	return spawn(ctl, port);
 }
 

@@ -39,36 +39,41 @@ static char *state(json_object *device)
 	return format("%s", name ? name : "?");
 }
 
-static bool any_reason(json_object *reply)
+static bool any_member(json_object *reply, const char *key)
 {
 	size_t i, n = member_count(reply, "devices");
 
 	for (i = 0; i < n; i++)
-		if (member_string(member_at(reply, "devices", i), "reason"))
+		if (json_object_object_get(member_at(reply, "devices", i), key))
 			return true;
 	return false;
 }
 
 void list_print(struct board *b, json_object *reply)
 {
-	const char *columns[] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION", "REASON", NULL };
-	size_t i, n = member_count(reply, "devices");
+	const char *columns[9] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION" };
+	bool reasons = any_member(reply, "reason"), leases = any_member(reply, "lease");
+	size_t i, n = member_count(reply, "devices"), more = 6;
 	struct table *t;
 
 	if (!n) {
 		note(b, "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n");
 		return;
 	}
-	if (!any_reason(reply))
-		columns[6] = NULL;
+	if (leases)
+		columns[more++] = "LOCKED BY";
+	if (reasons)
+		columns[more] = "REASON";
 	t = table_new(columns);
 	for (i = 0; i < n; i++) {
 		json_object *d = member_at(reply, "devices", i);
-		_cleanup_free_ char *usb = port_usb_id(d), *shown = state(d);
+		json_object *lease = json_object_object_get(d, "lease");
+		_cleanup_free_ char *usb = port_usb_id(d), *shown = state(d), *holder = lease ? lease_holder(lease) : NULL;
+		const char *reason = member_string(d, "reason");
 
 		table_row(t, (const char *const[]){ member_string(d, "id"), member_string(d, "name"), shown,
-				     member_string(d, "tty"), usb, member_string(d, "version"),
-				     member_string(d, "reason") });
+				     member_string(d, "tty"), usb, member_string(d, "version"), leases ? holder : reason,
+				     reason });
 	}
 	table_print(t, b->out);
 }
@@ -168,7 +173,7 @@ const struct verb device_verbs[] = {
 		.options = list_ports_options,
 		.next = list_next,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
-			"--device takes them, version of the running image, and a reason where a state needs one. With\n"
+			"--device takes them, version of the running image, who has locked it, and a reason where a state needs one. With\n"
 			"--all-ports the serial ports on USB instead, those that no section of mcumgrd.conf(5) manages\n"
 			"among them; mcumgrctl suggest prints the lines that would" },
 	{ .name = "watch",

@@ -35,6 +35,7 @@ struct verb {
 	const char *summary; /* a line for the list */
 	const char *help;    /* paragraphs for its own page; may be NULL */
 	const struct arg *options, *words;
+	const char *command; /* what the help calls a command behind "--"; NULL: the verb runs none */
 	const char *method;
 	unsigned int flags;
 

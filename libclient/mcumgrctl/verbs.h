@@ -5,7 +5,7 @@
 
 #include "libclient/mcumgrctl/verb.h"
 
-extern const struct verb device_verbs[], setup_verbs[], console_verbs[], trace_verbs[], job_verbs[], firmware_verbs[], image_verbs[], os_verbs[],
+extern const struct verb device_verbs[], lease_verbs[], setup_verbs[], console_verbs[], trace_verbs[], job_verbs[], firmware_verbs[], image_verbs[], os_verbs[],
 	stats_verbs[], settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], zephyr_verbs[], raw_verbs[];
 
 /* With more to them than a row. */
@@ -14,6 +14,10 @@ enum next list_next(struct board *b, json_object *reply, const struct mcumgr_err
 void list_print(struct board *b, json_object *reply);
 void wait_event(struct board *b, json_object *reply);
 void wait_expired(struct board *b);
+char *lease_holder(json_object *lease); /* "alice, 123"; malloc'd */
+int lease_lock(struct ctl *ctl);
+/* The boards that are named as words, by an option or with --all, as `devices`. 0, or an exit code. */
+int lease_devices(struct ctl *ctl, json_object *parameters);
 int firmware_image_info(struct ctl *ctl);
 void os_print_tasks(struct board *b, json_object *reply);
 void os_print_pools(struct board *b, json_object *reply);

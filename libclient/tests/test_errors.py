@@ -17,6 +17,7 @@ ERRORS = [
     ("NoSuchDevice", {**BOARD, "available": []}, 3),
     ("AmbiguousDevice", {**BOARD, "matches": []}, 3),
     ("DeviceBusy", {**BOARD, "holder": "ann"}, 4),
+    ("NoSuchLease", {}, 4),
     ("DeviceGone", BOARD, 5),
     ("DeviceUnavailable", {**BOARD, "state": "broken"}, 5),
     ("TimedOut", BOARD, 5),

@@ -10,6 +10,7 @@
 from .client import MCUmgrClient, devices, watch
 from .errors import *  # noqa: F401,F403
 from .image import mcuboot_get_image_info
+from .lease import Lease
 from .types import *  # noqa: F401,F403
 from .varlink import Connection
 

@@ -11,6 +11,7 @@ import string
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
+from .lease import Lease
 from .private import PrivateDaemon
 from .types import (FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
                     MCUmgrParameters, MemoryPoolStatistics, SettingValue, SlotInfoImage, SlotInfoImageSlot, TaskStatistics)
@@ -131,7 +132,7 @@ class MCUmgrClient:
     def _start(arguments: List[str], config: Optional[str], device: str, timeout_ms: int) -> "MCUmgrClient":
         private = PrivateDaemon(arguments, config)
         try:
-            return MCUmgrClient(Connection(private.socket), device, private, timeout_ms)
+            return MCUmgrClient(Connection(private.socket, lease=""), device, private, timeout_ms)
         except BaseException:
             private.close()
             raise
@@ -198,7 +199,7 @@ class MCUmgrClient:
 
     def _cancel(self, job: Optional[str], replies: Iterator[Dict[str, Any]]) -> None:
         try:
-            with Connection(self._connection.path) as another:
+            with Connection(self._connection.path, self._connection.lease or "") as another:
                 another.call(_API + "JobCancel", job=job)
             for _ in replies:
                 pass
@@ -233,6 +234,11 @@ class MCUmgrClient:
         answer = self.os_echo(text)
         if answer != text:
             raise MCUmgrError(f"the board echoed {answer!r} for {text!r}", "io.mcumgr.ProtocolError")
+
+    def lock(self, wait: Union[bool, float] = False, reason: Optional[str] = None) -> Lease:
+        """Keeps the board for this client: others may look and change nothing, until unlock() of what is returned (or the end
+        of a with block), or close(). wait: in line, True or so many seconds; otherwise DeviceBusy is raised at once."""
+        return Lease.take(self._connection, None if self._device is None else [self._device], wait, reason)
 
     # -- firmware -------------------------------------------------------------------------------------------------
 

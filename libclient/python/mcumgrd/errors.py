@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Optional, Type
 
 __all__ = [
-    "MCUmgrError", "DaemonUnreachable", "NoSuchDevice", "AmbiguousDevice", "DeviceBusy", "DeviceGone", "DeviceUnavailable",
+    "MCUmgrError", "DaemonUnreachable", "NoSuchDevice", "AmbiguousDevice", "DeviceBusy", "NoSuchLease", "DeviceGone", "DeviceUnavailable",
     "TimedOut", "NotSupported", "DeviceError", "ProtocolError", "BadImage", "NoSuchImage", "UpdateRefused", "NotBooted",
     "Cancelled", "NoSuchJob", "LimitExceeded", "Stopping", "InvalidParameter", "PermissionDenied", "AlreadyInstalled",
 ]
@@ -45,7 +45,11 @@ class AmbiguousDevice(MCUmgrError):
 
 
 class DeviceBusy(MCUmgrError):
-    """Somebody holds a lease on the board, or a job runs there."""
+    """Somebody holds a lease on the board: parameters["holder"], parameters["lease"]. To lock() also: a job runs there."""
+
+
+class NoSuchLease(MCUmgrError):
+    """The lease has ended, or never was."""
 
 
 class DeviceGone(MCUmgrError):
@@ -123,7 +127,7 @@ class PermissionDenied(MCUmgrError):
 
 _BY_NAME: Dict[str, Type[MCUmgrError]] = {
     f"io.mcumgr.{cls.__name__}": cls
-    for cls in (NoSuchDevice, AmbiguousDevice, DeviceBusy, DeviceGone, DeviceUnavailable, TimedOut, NotSupported, DeviceError,
+    for cls in (NoSuchDevice, AmbiguousDevice, DeviceBusy, NoSuchLease, DeviceGone, DeviceUnavailable, TimedOut, NotSupported, DeviceError,
                 ProtocolError, BadImage, NoSuchImage, UpdateRefused, NotBooted, Cancelled, NoSuchJob, LimitExceeded, Stopping)
 }
 _BY_NAME["org.varlink.service.InvalidParameter"] = InvalidParameter

@@ -27,10 +27,14 @@ def default_socket() -> str:
 
 class Connection:
     """One connection. call() answers once, stream() many times; closing cancels what runs. A connection that broke, or whose
-    stream was left early, is made anew by the next call; one that was closed is not."""
+    stream was left early, is made anew by the next call; one that was closed is not.
 
-    def __init__(self, path: Optional[str] = None) -> None:
+    lease: the token of a lease whose holder's these calls are; None: $MCUMGR_LEASE, if there is one; "": none. Once it has
+    ended, calls that change a board raise NoSuchLease."""
+
+    def __init__(self, path: Optional[str] = None, lease: Optional[str] = None) -> None:
         self.path = path or default_socket()
+        self.lease: Optional[str] = os.environ.get("MCUMGR_LEASE") if lease is None else lease
         self._lock = threading.RLock()
         self._buffer = bytearray()
         self._broken = self._closed = False
@@ -49,6 +53,16 @@ class Connection:
             self._socket.close()
             raise DaemonUnreachable(f"no daemon listens on {self.path}: {error.strerror or error}", None, {
                 "hint": "start it: systemctl start mcumgrd.socket, or name its socket in MCUMGR_SOCKET"}) from error
+        if self.lease:
+            use = {"method": "io.mcumgr.LeaseUse", "parameters": {"lease": self.lease}, "oneway": True}
+            self._write(use)
+
+    def _write(self, call: Dict[str, Any]) -> None:
+        try:
+            self._socket.sendall(json.dumps(call, ensure_ascii=False).encode("utf-8") + b"\0")
+        except OSError as error:
+            self._broken = True
+            raise DaemonUnreachable(f"the daemon closed the connection: {error}") from error
 
     def close(self) -> None:
         """Closes the connection; a call that runs is cancelled at its next safe point."""
@@ -74,11 +88,7 @@ class Connection:
         call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}}
         if more:
             call["more"] = True
-        try:
-            self._socket.sendall(json.dumps(call, ensure_ascii=False).encode("utf-8") + b"\0")
-        except OSError as error:
-            self._broken = True
-            raise DaemonUnreachable(f"the daemon closed the connection: {error}") from error
+        self._write(call)
 
     def _receive(self) -> Dict[str, Any]:
         start = 0
