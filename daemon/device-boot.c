@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/device-private.h"
+#include "daemon/image-store.h"
 #include "daemon/log.h"
 #include "daemon/registry.h"
 
@@ -18,6 +19,7 @@
 #define QUIET_BANNER_MS 10000	  /* boards whose boot is seen on the console: no hurry without it */
 #define SWAP_MS_PER_KB 20	  /* about the slowest internal flash (SMP §9) */
 #define SWAP_BANNER_MS_PER_KB 100
+#define SWAP_UNKNOWN_BYTES (256 * 1024) /* of an image that somebody else uploaded */
 #define PROBE_PAUSE_FIRST_MS 2000
 #define PROBE_PAUSE_MAX_MS 60000
 #define PROBE_PAUSE_EXPECTING_MS 2000
@@ -129,6 +131,29 @@ void device_text(struct device *d)
 void device_expect_swap(struct device *d, uint64_t bytes)
 {
 	d->private->swap_bytes = bytes;
+}
+
+/* Something is marked, or on trial and would be reverted: then the next reset exchanges images, whoever asks for it. */
+static const struct image_slot *next_swapped(const struct device_info *info)
+{
+	bool tried = false;
+
+	for (size_t i = 0; i < info->image_count; i++)
+		tried |= info->images[i].active && !info->images[i].confirmed;
+	for (size_t i = 0; i < info->image_count; i++)
+		if (info->images[i].pending || (tried && !info->images[i].active && info->images[i].confirmed))
+			return &info->images[i];
+	return NULL;
+}
+
+void device_foresee_swap(struct device *d)
+{
+	const struct device_info *info = &d->info;
+	const struct image_slot *s = next_swapped(info);
+	bool swaps = !info->has_mode || (info->mode >= 1 && info->mode <= 3) || info->mode == 9;
+	size_t bytes = s && swaps ? image_store_size_of(registry_images(d->registry), s->hash, s->hash_size) : 0;
+
+	device_expect_swap(d, s && swaps && !bytes ? SWAP_UNKNOWN_BYTES : bytes);
 }
 
 void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken)

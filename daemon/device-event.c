@@ -145,6 +145,7 @@ int device_learn_images(struct device *d, const struct value *reply)
 	d->info.has_images = true;
 	memcpy(d->info.images, slots, sizeof(slots));
 	d->info.image_count = count;
+	device_foresee_swap(d);
 	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
 	compare_firmware(d);
 	return 0;

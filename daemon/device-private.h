@@ -162,6 +162,7 @@ struct record *registry_resume_take(struct registry *r, const char *id);
 /* device-boot.c */
 unsigned int device_quiet_ms(const struct device *d); /* after an attach */
 void device_quiet(struct device *d, unsigned int ms);
+void device_foresee_swap(struct device *d); /* by the list of images */
 void device_boot_mark(struct device *d, enum console_mark mark);
 void device_text(struct device *d);
 void device_found_recovery(struct device *d);

@@ -135,7 +135,7 @@ void device_found(struct device *d, enum device_state state)
 	if (state == DEVICE_READY) {
 		p->recovery_reset = false;
 		d->recovery_wanted = false;
-		p->swap_bytes = 0;
+		device_foresee_swap(d);
 	}
 	session_release(d->session);
 	const char *reason = found_reason(d, state);
@@ -375,7 +375,7 @@ void device_job_ended(struct device *d)
 		session_set_window(d->session, 1);
 		session_set_job_active(d->session, false);
 	}
-	d->private->swap_bytes = 0;
+	device_foresee_swap(d);
 	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
 	job_unref(job);
 }

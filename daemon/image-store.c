@@ -89,6 +89,17 @@ static struct entry *find(struct image_store *s, const char *hash)
 	return NULL;
 }
 
+size_t image_store_size_of(const struct image_store *s, const uint8_t *image_hash, size_t hash_size)
+{
+	for (const struct entry *e = s->entries; e; e = e->next) {
+		const struct mcuboot_image *info = &e->blob.info;
+		if (e->blob.is_image && hash_size > 0 && info->hash_size == hash_size &&
+				memcmp(info->hash, image_hash, hash_size) == 0)
+			return e->blob.size;
+	}
+	return 0;
+}
+
 /* Room */
 
 static void drop(struct image_store *s, struct entry *e)

@@ -33,6 +33,9 @@ void image_store_get(struct image_store *s, const char *hash, void (*done)(void 
 void image_store_put(struct image_store *s, uint8_t *data, size_t size, bool any,
 		void (*done)(void *user, struct blob *blob, const char *reason, const char *problem), void *user);
 
+/* The size of the file whose image has this hash (its TLV, not the file's); 0: not known. */
+size_t image_store_size_of(const struct image_store *s, const uint8_t *image_hash, size_t hash_size);
+
 struct blob *blob_ref(struct blob *b);
 void blob_unref(struct blob *b); /* the store keeps it until it needs the room */
 DEFINE_FREEP(struct blob, blob_unref)

@@ -125,6 +125,21 @@ def test_a_slow_erase_in_recovery_is_waited_for(rack, bad_image, tmp_path):
     assert r.sim.state()['requests']['1/1'] - before < chunks + 10, 'nothing is sent twice'
 
 
+def test_a_reset_after_a_mark_is_left_in_peace_while_it_swaps(rack, tmp_path):
+    """A request that reaches MCUboot while it exchanges images keeps it in its bootloader, and the way out of there undoes the
+    test. By single commands, not by the update; the second reset reverts, which is a swap as well."""
+    r = rack(keys='swap_ms_per_kb=15,wait_dfu_ms=100', quiet_ms=300)
+    c = r.ready()
+    image = updates.Image(tmp_path, size=100000)
+    c.call('ImageUpload', device='a', file=c.put(image.data)['hash'])
+    c.call('ImageTest', device='a', hash=image.hash)
+    for version in ('2.0.0', '1.0.0'):
+        reset(r)
+        state = r.sim.state()
+        assert updates.active(state)['version'] == version and state['boots'] == state['app_starts'], state
+    assert r.sim.state()['resets_smp'] == 2
+
+
 def test_recovery_that_was_asked_for_stays(rack):
     r = rack(keys='wait_dfu_ms=50')
     c = r.ready()
