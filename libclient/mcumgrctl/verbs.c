@@ -8,6 +8,7 @@ const struct verb_group verb_groups[] = {
 	{ "Boards", device_verbs },
 	{ "Leases", lease_verbs },
 	{ "Setting up", setup_verbs },
+	{ "Trouble", doctor_verbs },
 	{ "Console", console_verbs },
 	{ "Trace", trace_verbs },
 	{ "Firmware", firmware_verbs },

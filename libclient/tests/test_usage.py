@@ -13,7 +13,7 @@ from conftest import TREE, environment, program
 HELP = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one."
 
 USAGE = [
-    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, reset-state, wait-for, lock, unlock, leases, keep, suggest, console, trace, firmware, jobs, job, image, os, stats, "
+    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, reset-state, wait-for, lock, unlock, leases, keep, suggest, doctor, console, trace, firmware, jobs, job, image, os, stats, "
      "settings, fs, shell, enum, zephyr, raw."),
     ("lsit", "there is no verb lsit", "Is it 'list' that you mean?"),
     ("imgae get-state", "there is no verb imgae", "Is it 'image' that you mean?"),
