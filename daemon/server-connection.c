@@ -202,14 +202,6 @@ static void send_data(struct connection *c, char *data, size_t size)
 	check_output(c->server);
 }
 
-static json_object *too_large(size_t size)
-{
-	char text[80];
-
-	snprintf(text, sizeof(text), "the answer has %zu bytes, more than a message may have", size);
-	return server_limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "ask for less at once");
-}
-
 /* Takes parameters over. */
 static void send_reply(struct connection *c, const char *error, json_object *parameters, bool continues)
 {
@@ -224,7 +216,7 @@ static void send_reply(struct connection *c, const char *error, json_object *par
 		send_data(c, data, size);
 	} else if (e == 0 && !continues) {
 		free(data);
-		send_reply(c, "io.mcumgr.LimitExceeded", too_large(size), false);
+		send_reply(c, "io.mcumgr.LimitExceeded", server_answer_too_long(size), false);
 	} else {
 		free(data);
 		give_up(c, e < 0 ? strerror(-e) : "it is too large");
@@ -405,13 +397,17 @@ static void process(struct connection *c)
 	unsigned int calls = 0;
 	const char *text;
 	size_t size;
+	int next;
 
 	if (c->processing)
 		return;
 	c->processing = true;
-	while (may_call(c) && calls < SERVER_CALLS_A_TURN && varlink_stream_next(c->stream, &text, &size) == 1) {
+	while (may_call(c) && calls < SERVER_CALLS_A_TURN && (next = varlink_stream_next(c->stream, &text, &size)) != 0) {
 		calls++;
-		start_call(c, text, size);
+		if (next > 0)
+			start_call(c, text, size);
+		else
+			send_reply(c, "io.mcumgr.LimitExceeded", server_call_too_long(), false);
 	}
 	c->processing = false;
 	if (c->closing)
@@ -444,6 +440,7 @@ static int new_connection(struct server *s, struct connection **ret)
 		free(c);
 		return -ENOMEM;
 	}
+	varlink_stream_skip(c->stream);
 	uv_timer_init(s->loop, &c->turn);
 	c->pipe.data = c->turn.data = c;
 	c->handles = 2;

@@ -45,6 +45,8 @@ bool server_peer_is_gone(int fd);
 
 /* The parameters of io.mcumgr.LimitExceeded. */
 json_object *server_limit_exceeded(const char *limit, int64_t maximum, const char *message, const char *hint);
+json_object *server_answer_too_long(size_t size);
+json_object *server_call_too_long(void); /* the answer to a call that nobody has read */
 
 void connection_accept(struct server *s);
 /* Tells the call that the daemon ends, sends what is unsent, closes. */

@@ -41,6 +41,22 @@ json_object *server_limit_exceeded(const char *limit, int64_t maximum, const cha
 	return o;
 }
 
+json_object *server_answer_too_long(size_t size)
+{
+	char text[80];
+
+	snprintf(text, sizeof(text), "the answer has %zu bytes, more than a message may have", size);
+	return server_limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "ask for less at once");
+}
+
+json_object *server_call_too_long(void)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "the call is longer than the %u MiB that a message may have", LIMIT_MESSAGE_BYTES >> 20);
+	return server_limit_exceeded("message", LIMIT_MESSAGE_BYTES, text, "a message holds a file of about 12 MiB as base64");
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
 	struct server *s = stream->data;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "proto/varlink.h"
@@ -13,6 +14,9 @@ struct varlink_stream {
 	size_t scanned; /* no NUL between start and here */
 	size_t tail;	/* of the message that has not ended yet */
 	size_t message_max;
+	bool skips, skipping; /* messages over the limit; one of them now */
+	bool skipped;	      /* one was, that nobody has been told of */
+	size_t skipped_at;    /* what came before it ends here */
 };
 
 int varlink_stream_new(size_t message_max, struct varlink_stream **ret)
@@ -32,6 +36,11 @@ void varlink_stream_free(struct varlink_stream *s)
 		return;
 	free(s->data);
 	free(s);
+}
+
+void varlink_stream_skip(struct varlink_stream *s)
+{
+	s->skips = true;
 }
 
 /* Whether every message stays within the limit with these bytes. */
@@ -57,6 +66,7 @@ static void forget_read(struct varlink_stream *s)
 	memmove(s->data, s->data + s->start, s->size - s->start);
 	s->size -= s->start;
 	s->scanned -= s->start;
+	s->skipped_at -= s->skipped ? s->start : 0;
 	s->start = 0;
 }
 
@@ -80,15 +90,10 @@ static int grow(struct varlink_stream *s, size_t size)
 	return 0;
 }
 
-int varlink_stream_feed(struct varlink_stream *s, const void *data, size_t size)
+static int append(struct varlink_stream *s, const char *data, size_t size)
 {
-	int e;
+	int e = grow(s, size);
 
-	if (size == 0)
-		return 0;
-	if (!within_limit(s, data, size))
-		return -E2BIG;
-	e = grow(s, size);
 	if (e < 0)
 		return e;
 	memcpy(s->data + s->size, data, size);
@@ -96,9 +101,55 @@ int varlink_stream_feed(struct varlink_stream *s, const void *data, size_t size)
 	return 0;
 }
 
+/* What came of the message before goes as well; nobody has seen it. */
+static int begin_skipping(struct varlink_stream *s)
+{
+	if (s->skipped)
+		return -E2BIG;
+	s->size -= s->tail;
+	if (s->scanned > s->size)
+		s->scanned = s->size;
+	s->tail = 0;
+	s->skipping = s->skipped = true;
+	s->skipped_at = s->size;
+	return 0;
+}
+
+/* Up to the end of one message, or all: how many bytes that were. */
+static int feed_piece(struct varlink_stream *s, const char *data, size_t size, size_t *ret_taken)
+{
+	const char *nul = memchr(data, 0, size);
+	size_t n = nul ? (size_t)(nul - data) + 1 : size;
+	int e = 0;
+
+	if (!s->skipping && s->tail + n - (nul != NULL) > s->message_max)
+		e = begin_skipping(s);
+	if (e == 0 && !s->skipping) {
+		e = append(s, data, n);
+		s->tail = nul ? 0 : s->tail + n;
+	}
+	if (nul)
+		s->skipping = false;
+	*ret_taken = n;
+	return e;
+}
+
+int varlink_stream_feed(struct varlink_stream *s, const void *data, size_t size)
+{
+	const char *at = data;
+	size_t n = 0;
+	int e = 0;
+
+	if (size > 0 && !s->skips)
+		return within_limit(s, data, size) ? append(s, data, size) : -E2BIG;
+	for (; e == 0 && size > 0; at += n, size -= n)
+		e = feed_piece(s, at, size, &n);
+	return e;
+}
+
 static void give_back(struct varlink_stream *s)
 {
-	s->size = s->start = s->scanned = 0;
+	s->size = s->start = s->scanned = s->skipped_at = 0;
 	if (s->capacity > KEEP_MAX) {
 		free(s->data);
 		s->data = NULL;
@@ -110,6 +161,10 @@ int varlink_stream_next(struct varlink_stream *s, const char **ret, size_t *ret_
 {
 	const char *nul;
 
+	if (s->skipped && !s->skipping && s->skipped_at == s->start) {
+		s->skipped = false;
+		return -E2BIG;
+	}
 	if (s->start == s->size) {
 		give_back(s);
 		return 0;

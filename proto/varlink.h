@@ -14,9 +14,12 @@ struct varlink_stream;
 int varlink_stream_new(size_t message_max, struct varlink_stream **ret);
 void varlink_stream_free(struct varlink_stream *s);
 DEFINE_FREEP(struct varlink_stream, varlink_stream_free)
-/* 0, -E2BIG (a message over the limit), -ENOMEM. */
+/* From now on a message over the limit is read to its NUL and thrown away, and varlink_stream_next tells of it at its place. */
+void varlink_stream_skip(struct varlink_stream *s);
+/* 0, -E2BIG (a message over the limit; when they are skipped: a second one before the first was told), -ENOMEM. */
 int varlink_stream_feed(struct varlink_stream *s, const void *data, size_t size);
-/* 1 and the next whole message without its NUL (borrowed until the next call on s), or 0. */
+/* 1 and the next whole message without its NUL (borrowed until the next call on s), 0, or -E2BIG: here was one over the
+ * limit. */
 int varlink_stream_next(struct varlink_stream *s, const char **ret, size_t *ret_size);
 size_t varlink_stream_buffered(const struct varlink_stream *s);
 

@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 
+import pytest
 import rack as racks
 
 
@@ -110,3 +111,13 @@ def test_oneway(rack):
         c.send('Echo', {'text': 'x'}, oneway=True)
     assert c.call('Echo', text='y') == {'text': 'y'}
     assert r.sim.state()['requests']['0/0'] == before + 4
+
+
+def test_a_call_over_the_limit_is_answered_and_the_connection_goes_on(shared):
+    c = shared.client()
+    c.send('ImagePut', {'data': 'A' * (17 << 20)})
+    with pytest.raises(racks.Error) as caught:
+        c.reply()
+    assert (caught.value.name, caught.value.parameters['limit']) == ('LimitExceeded', 'message')
+    assert '16 MiB' in caught.value.parameters['message']
+    assert c.call('Echo', device='a', text='on') == {'text': 'on'}

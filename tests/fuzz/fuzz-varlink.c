@@ -47,20 +47,25 @@ static void try_reply(const char *text, size_t size)
 	varlink_reply_release(&reply);
 }
 
-/* The first byte says in pieces of which size the rest arrives. */
+/* The first byte says in pieces of which size the rest arrives, and whether long messages are skipped. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	_cleanup_(varlink_stream_freep) struct varlink_stream *s = NULL;
 	size_t piece = size ? data[0] % 61U + 1 : 1, length;
 	const char *text;
+	int next;
 
-	check(varlink_stream_new(4096, &s) == 0);
+	check(varlink_stream_new(size && data[0] & 1 ? 64 : 4096, &s) == 0);
+	if (size && data[0] & 1)
+		varlink_stream_skip(s);
 	for (size_t at = 1; at < size; at += piece) {
 		size_t n = size - at < piece ? size - at : piece;
 
 		if (varlink_stream_feed(s, data + at, n) < 0)
 			break;
-		while (varlink_stream_next(s, &text, &length) == 1) {
+		while ((next = varlink_stream_next(s, &text, &length)) != 0) {
+			if (next < 0)
+				continue;
 			check(text[length] == 0 && length <= 4096);
 			try_call(text, length);
 			try_reply(text, length);
