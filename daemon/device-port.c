@@ -336,6 +336,13 @@ int device_set_tty(struct device *d, const struct config_device *config)
 	return 0;
 }
 
+void device_forget_section(struct device *d)
+{
+	if (d->session)
+		session_close(TAKE_PTR(d->session));
+	d->config = NULL;
+}
+
 static bool add_candidate(struct device_private *p, const struct usb_port *port, const struct config_device *config)
 {
 	struct device_candidate c = {

@@ -115,6 +115,7 @@ struct device_private {
 		unsigned int own; /* that the reset under way may still cause */
 	} trouble;
 	uint64_t swap_bytes;
+	bool stale;	 /* a new configuration waits for the end of the job */
 	struct device_learnt learnt;
 
 	void (*back)(void *user);
@@ -129,6 +130,7 @@ int device_set_tty(struct device *d, const struct config_device *config);
 /* A USB port of this board came or went. */
 void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config);
 void device_unplugged(struct device *d, const char *syspath);
+void device_forget_section(struct device *d); /* of one that has no port: it goes by no section any more */
 bool device_is_plugged(const struct device *d);
 /* Ends everything; closed() when the device's handles are closed and it is freed. A job must have ended before. */
 void device_close(struct device *d, void (*closed)(void *user), void *user);

@@ -16,6 +16,7 @@
 #include "daemon/dry-run.h"
 #include "daemon/image-store.h"
 #include "daemon/log.h"
+#include "daemon/main-reload.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/port-store.h"
@@ -29,7 +30,8 @@
 
 struct daemon {
 	uv_loop_t loop;
-	const struct config *config;
+	struct config *config;
+	struct reload reload;
 	struct image_store *images;
 	struct registry *registry;
 	struct api *api;
@@ -150,7 +152,8 @@ static void on_signal(uv_signal_t *handle, int number)
 {
 	struct daemon *d = handle->data;
 	if (number == SIGHUP) {
-		log_warning(NULL, "main", "the configuration is not read again; restart the daemon for that");
+		if (!d->stopping)
+			reload_start(&d->reload, &d->loop);
 		return;
 	}
 	if (d->stopping) {
@@ -159,6 +162,31 @@ static void on_signal(uv_signal_t *handle, int number)
 	}
 	log_info(NULL, "main", "stopping (%s)", strsignal(number));
 	stop(d);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static void on_reloaded(void *user, struct config *config, struct roles *roles)
+{
+	struct daemon *d = user;
+	struct config *old = d->config;
+	bool moved = !same_text(old->socket, config->socket) || !same_text(old->state_dir, config->state_dir) ||
+		!same_text(old->group, config->group);
+	if (d->stopping || registry_reload(d->registry, old, config) < 0) {
+		roles_free(roles);
+		config_free(config);
+		return;
+	}
+	d->config = config;
+	if (moved)
+		log_warning(NULL, "config", "socket, group and state_dir change with a restart only");
+	roles_set_socket_group(roles, server_group(d->server));
+	api_set_roles(d->api, roles);
+	log_set_level(config->log_level);
+	log_info(NULL, "config", "reloaded: %zu device sections", config->device_count);
 }
 
 static int complain(int error, const char *what, const char *text)
@@ -319,7 +347,7 @@ static enum exit_code run(struct daemon *d)
 int main(int argc, char *argv[])
 {
 	static struct daemon d;
-	_cleanup_(config_freep) struct config *config = NULL;
+	struct config *config = NULL;
 	enum action action;
 	enum exit_code code = options_parse(argc, argv, &action, &config);
 	if (code != EXIT_GOOD || action == ACTION_EXIT)
@@ -327,10 +355,13 @@ int main(int argc, char *argv[])
 	if (action == ACTION_CHECK) {
 		printf("%s is good: %zu device sections\n", config->file ? config->file : "the configuration (no file)",
 				config->device_count);
+		config_free(config);
 		return EXIT_GOOD;
 	}
 	log_set_level(action == ACTION_DRY_RUN ? LOG_LEVEL_WARNING : config->log_level);
 	d.config = config;
+	d.reload.done = on_reloaded;
+	d.reload.user = &d;
 	int r = uv_loop_init(&d.loop);
 	if (r < 0) {
 		fprintf(stderr, "mcumgrd: no event loop: %s\n", uv_strerror(r));
@@ -340,6 +371,7 @@ int main(int argc, char *argv[])
 		code = dry_run(&d.loop, config) < 0 ? EXIT_FAILED : EXIT_GOOD;
 	else
 		code = run(&d);
+	config_free(d.config);
 	r = uv_loop_close(&d.loop);
 	if (r < 0)
 		log_debug(NULL, "main", "the loop still has handles: %s", uv_strerror(r));

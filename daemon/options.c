@@ -141,43 +141,66 @@ static int replace_path(char **text, const char *by)
 	return 0;
 }
 
-static enum exit_code apply(const struct given *g, struct config *c)
+static int apply(const struct given *g, struct config *c, char **ret_text)
 {
 	if (replace_path(&c->socket, g->socket) < 0 || replace_path(&c->state_dir, g->state_dir) < 0)
-		return EXIT_FAILED;
+		return -ENOMEM;
 	c->until_eof = g->until_eof;
 	if (g->log_level >= 0)
 		c->log_level = (enum log_level)g->log_level;
 	for (size_t i = 0; i < g->port_count; i++) {
-		_cleanup_free_ char *text = NULL, *port = absolute(g->ports[i]);
+		_cleanup_free_ char *port = absolute(g->ports[i]);
 		/* Kinds of links that do not exist yet are refused by their own name. */
 		bool link = !strncmp(g->ports[i], "udp:", 4) || !strncmp(g->ports[i], "ble:", 4);
-		if (config_add_port(c, link || !port ? g->ports[i] : port, &text) < 0)
-			return usage("mcumgrd: %s\n", text ? text : "out of memory");
+		int r = config_add_port(c, link || !port ? g->ports[i] : port, ret_text);
+		if (r < 0)
+			return r;
 	}
+	return 0;
+}
+
+/* Of the process, for a reload; pointers into argv. */
+static struct given given = { .action = ACTION_RUN, .log_level = -1 };
+
+int options_reload(struct config **ret, char **ret_text)
+{
+	_cleanup_(config_freep) struct config *c = NULL;
+	int r = config_load(given.file ? given.file : DEFAULT_CONFIG, !given.file, &c, ret_text);
+	if (r < 0)
+		return r;
+	r = apply(&given, c, ret_text);
+	if (r == 0)
+		*ret = TAKE_PTR(c);
+	return r;
+}
+
+static enum exit_code load_first(struct config **ret)
+{
+	_cleanup_free_ char *text = NULL;
+	_cleanup_(config_freep) struct config *c = NULL;
+	int r = config_load(given.file ? given.file : DEFAULT_CONFIG, !given.file, &c, &text);
+	if (r < 0) {
+		fprintf(stderr, "%s\n", text ? text : "mcumgrd: out of memory");
+		return EXIT_CONFIG;
+	}
+	r = apply(&given, c, &text);
+	if (r < 0)
+		return usage("mcumgrd: %s\n", text ? text : "out of memory");
+	*ret = TAKE_PTR(c);
 	return EXIT_GOOD;
 }
 
 enum exit_code options_parse(int argc, char *argv[], enum action *ret_action, struct config **ret)
 {
-	_cleanup_free_ const char **ports = calloc((size_t)argc + 1, sizeof(*ports));
-	struct given given = { .action = ACTION_RUN, .log_level = -1, .ports = ports };
-	_cleanup_(config_freep) struct config *c = NULL;
-	_cleanup_free_ char *text = NULL;
-	if (!ports)
+	free(given.ports);
+	given = (struct given){ .action = ACTION_RUN, .log_level = -1, .ports = calloc((size_t)argc + 1, sizeof(*given.ports)) };
+	if (!given.ports)
 		return EXIT_FAILED;
 	enum exit_code code = read_arguments(&given, argc, argv);
-	if (code == EXIT_GOOD && given.action != ACTION_EXIT) {
-		const char *file = given.file ? given.file : DEFAULT_CONFIG;
-		if (config_load(file, !given.file, &c, &text) < 0) {
-			fprintf(stderr, "%s\n", text ? text : "mcumgrd: out of memory");
-			return EXIT_CONFIG;
-		}
-		code = apply(&given, c);
-	}
+	if (code == EXIT_GOOD && given.action != ACTION_EXIT)
+		code = load_first(ret);
 	if (code != EXIT_GOOD)
 		return code;
 	*ret_action = given.action;
-	*ret = TAKE_PTR(c);
 	return EXIT_GOOD;
 }

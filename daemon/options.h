@@ -15,3 +15,5 @@ enum exit_code { EXIT_GOOD = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CONFIG = 3
 /* Reads arguments and configuration; what is wrong, or help, has been printed when it returns. Returns an exit code;
  * only with EXIT_GOOD are ret_action and ret (NULL for ACTION_EXIT) set. */
 enum exit_code options_parse(int argc, char *argv[], enum action *ret_action, struct config **ret);
+/* The same configuration file and options once more, on any thread; ret_text: what is wrong, a line each (may be NULL). */
+int options_reload(struct config **ret, char **ret_text);

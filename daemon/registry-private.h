@@ -7,6 +7,7 @@
  *     registry-identity  who is who: ids given once, what was learnt about each
  *     registry-resolve   a client's words for a board
  *     registry-port      the ports on USB, managed or not, and who is told of them
+ *     registry-reload    another configuration for boards that are there
  *     registry-resume    what the daemon before left of boards at rest
  *     registry-jobs      the list of jobs; those that an earlier daemon left unfinished
  *     registry-lease     what leases ask about boards
@@ -43,6 +44,7 @@ struct registry {
 	size_t identity_count;
 
 	struct resume *resumes; /* registry-resume.c */
+	struct retired *retired; /* registry-reload.c: configurations that boards still go by */
 	struct job **jobs; /* oldest first */
 	size_t job_count, job_capacity;
 
@@ -57,6 +59,10 @@ struct registry {
 
 /* registry.c */
 int registry_add_device(struct registry *r, const char *id, const struct device_learnt *learnt, struct device **ret);
+void registry_remove_device(struct registry *r, size_t at);
+void registry_add_port(struct registry *r, const struct usb_port *port);
+void registry_expect(struct registry *r); /* lists boards that sections name and that are not there */
+void registry_sweep(struct registry *r);  /* looks after a while what is gone for good */
 void registry_device_save(struct registry *r, struct device *d, const struct device_learnt *learnt);
 
 /* registry-identity.c */
@@ -77,6 +83,10 @@ void registry_ports_changed(struct registry *r);
 
 /* registry-lease.c */
 int registry_leases_new(struct registry *r);
+/* registry-reload.c. rest: boards that waited for their job; false: none is left */
+bool registry_reload_rest(struct registry *r);
+void registry_reload_free(struct registry *r);
+
 /* registry-resume.c: what the daemon before left; take: the caller's, once; NULL: nothing */
 void registry_resume_load(struct registry *r);
 void registry_resume_save(struct registry *r);

@@ -162,7 +162,7 @@ static void on_device_closed(void *user)
 	maybe_stopped(r);
 }
 
-static void remove_device(struct registry *r, size_t at)
+void registry_remove_device(struct registry *r, size_t at)
 {
 	struct device *d = r->devices[at];
 
@@ -204,12 +204,12 @@ static void on_sweep(uv_timer_t *timer)
 {
 	struct registry *r = timer->data;
 	uint64_t now_ms = uv_hrtime() / 1000000; /* the clock on the wall may jump */
-	bool more = false;
+	bool more = registry_reload_rest(r);
 
 	for (size_t i = r->device_count; i-- > 0;) {
 		struct device *d = r->devices[i];
 		if (is_gone(r, d, now_ms))
-			remove_device(r, i);
+			registry_remove_device(r, i);
 		else
 			more |= !device_is_plugged(d) && !is_pinned(r, d);
 	}
@@ -217,7 +217,7 @@ static void on_sweep(uv_timer_t *timer)
 		uv_timer_stop(timer);
 }
 
-static void add_port(struct registry *r, const struct usb_port *port)
+void registry_add_port(struct registry *r, const struct usb_port *port)
 {
 	const struct config_device *config = config_find(r->config, port);
 	struct identity *i = identity_find(r, port->serial, port->path);
@@ -236,8 +236,14 @@ static void add_port(struct registry *r, const struct usb_port *port)
 
 static void on_added(void *user, const struct usb_port *port)
 {
-	add_port(user, port);
+	registry_add_port(user, port);
 	registry_ports_changed(user);
+}
+
+void registry_sweep(struct registry *r)
+{
+	if (!uv_is_active((uv_handle_t *)&r->sweep) && !r->stopping)
+		uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
 static void on_removed(void *user, const struct usb_port *port)
@@ -246,8 +252,7 @@ static void on_removed(void *user, const struct usb_port *port)
 
 	for (size_t i = 0; i < r->device_count; i++)
 		device_unplugged(r->devices[i], port->syspath);
-	if (!uv_is_active((uv_handle_t *)&r->sweep) && !r->stopping)
-		uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	registry_sweep(r);
 	registry_ports_changed(r);
 }
 
@@ -319,17 +324,22 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	return 0;
 }
 
-int registry_start(struct registry *r)
+void registry_expect(struct registry *r)
 {
 	const struct config *c = r->config;
 
-	registry_jobs_resume(r);
 	for (size_t i = 0; i < c->device_count; i++) {
 		if (c->devices[i].tty)
 			open_tty(r, &c->devices[i]);
 		else if (c->devices[i].serial || c->devices[i].path)
 			expect(r, &c->devices[i]);
 	}
+}
+
+int registry_start(struct registry *r)
+{
+	registry_jobs_resume(r);
+	registry_expect(r);
 	return usb_start(r->usb);
 }
 
@@ -350,7 +360,7 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 	if (r->usb)
 		usb_close(TAKE_PTR(r->usb));
 	while (r->device_count > 0)
-		remove_device(r, r->device_count - 1);
+		registry_remove_device(r, r->device_count - 1);
 	uv_close((uv_handle_t *)&r->sweep, on_sweep_closed);
 }
 
@@ -360,6 +370,7 @@ void registry_free(struct registry *r)
 		return;
 	registry_jobs_free(r);
 	lease_book_free(r->leases);
+	registry_reload_free(r);
 	registry_resume_free(r);
 	identity_free_all(r);
 	state_close(r->state);

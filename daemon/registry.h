@@ -58,6 +58,9 @@ struct registry;
 int registry_new(uv_loop_t *loop, const struct config *config, struct image_store *images, struct registry **ret,
 		char **ret_text);
 int registry_start(struct registry *r); /* configured ports and USB; resumes unfinished jobs */
+/* Another configuration from now on, which the registry borrows; old is the one of before, and the registry's to free. Boards
+ * for which nothing has changed are not disturbed. 0, -ENOMEM: nothing has happened. */
+int registry_reload(struct registry *r, struct config *old, const struct config *config);
 /* Ends: jobs are told and recorded, sessions and ports closed; done when the last handle is closed. */
 void registry_stop(struct registry *r, void (*done)(void *user), void *user);
 void registry_free(struct registry *r);

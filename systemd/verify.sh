@@ -7,7 +7,7 @@ command -v systemd-analyze >/dev/null || exit 77
 binary=$(realpath "$2")
 units=$(mktemp -d)
 trap 'rm -rf "$units"' EXIT
-sed "s|^ExecStart=$3|ExecStart=$binary|" "$1" >"$units/mcumgrd.service"
+sed "s|^\(Exec[A-Za-z]*\)=$3|\1=$binary|" "$1" >"$units/mcumgrd.service"
 grep -q "^ExecStart=$binary" "$units/mcumgrd.service"
 cp "$4" "$units"
 output=$(SYSTEMD_UNIT_PATH="$units:" systemd-analyze verify --man=no "$units/mcumgrd.service" "$units/mcumgrd.socket" 2>&1) || {

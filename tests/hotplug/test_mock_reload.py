@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""A new configuration for boards that are there: SIGHUP."""
+
+import signal
+import time
+
+import pytest
+
+RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n'
+
+
+@pytest.fixture
+def two(rack, testbed, boards):
+    one, other = boards.add('b0'), boards.add('b1')
+    rack.start(RACK)
+    testbed.add('ttyACM0', one.tty, serial='B0', path='1-1')
+    testbed.add('ttyACM1', other.tty, serial='B1', path='1-2')
+    for serial in 'B0', 'B1':
+        rack.wait(serial=serial, state='ready')
+    return one, other
+
+
+def by_serial(rack, serial):
+    return next(device for device in rack.devices() if device.get('serial') == serial)
+
+
+def noticed(board):
+    state = board.state()
+    return state['opens'], state['rx_bytes'], state['open']
+
+
+def write(rack, config):
+    """All at once: the daemon may read it at any time."""
+    new = rack.folder / 'new.conf'
+    new.write_text(config)
+    new.rename(rack.folder / 'mcumgrd.conf')
+
+
+def reload(rack, config, answer='config: reloaded'):
+    write(rack, config)
+    said, deadline = len(rack.daemon.errors()), time.monotonic() + 60
+    rack.daemon.process.send_signal(signal.SIGHUP)
+    while answer not in rack.daemon.errors()[said:]:
+        assert time.monotonic() < deadline and rack.daemon.process.poll() is None, rack.daemon.errors()[said:]
+        time.sleep(0.02)
+
+
+def test_other_settings_are_taken_without_a_break(rack, two):
+    """Another name, answer time, section: nothing that the board would notice."""
+    before = [noticed(board) for board in two]
+    reload(rack, '[device special]\nserial = B0\nalias = left\ntimeout_ms = 700\nquiet_ms = 900\nretries = 0\n' + RACK)
+    device = by_serial(rack, 'B0')
+    assert (device['section'], device['name'], device['state']) == ('special', 'left', 'ready')
+    assert by_serial(rack, 'B1')['section'] == 'rack'
+    assert [noticed(board) for board in two] == before
+    assert rack.ctl('os', 'echo', 'x', device='left').code == 0
+
+
+def test_what_the_port_was_opened_with_is_set_anew(rack, two):
+    before, mark = [noticed(board) for board in two], rack.mark()
+    reload(rack, '[device fast]\nserial = B0\nbaud = 230400\nquiet_ms = 50\n' + RACK)
+    rack.wait(mark, serial='B0', state='ready', section='fast')
+    assert two[0].state()['termios']['baud'] == 230400
+    assert noticed(two[0])[0] == before[0][0] + 1 and noticed(two[1]) == before[1]
+
+
+def test_a_section_that_goes_lets_go_of_its_boards_and_one_that_comes_takes_them(rack, two):
+    mark = rack.mark()
+    reload(rack, RACK.replace('2fe3:.*', 'dead:beef'))
+    rack.wait(mark, serial='B0', state='unavailable')
+    two[0].wait('opens>=1')
+    assert not set(rack.open_files()) & {board.tty for board in two}
+    mark = rack.mark()
+    reload(rack, RACK)
+    for serial in 'B0', 'B1':
+        rack.wait(mark, serial=serial, state='ready')
+    assert rack.ctl('os', 'echo', 'x', device=by_serial(rack, 'B0')['id']).code == 0
+
+
+def test_expected_boards_come_and_go(rack, two):
+    mark = rack.mark()
+    reload(rack, RACK + '[device missing]\nserial = B9\nalias = nine\n')
+    rack.wait(mark, serial='B9', state='absent')
+    reload(rack, RACK + '[device missing]\nserial = B9\nalias = neun\n')
+    assert by_serial(rack, 'B9')['name'] == 'neun'
+    reload(rack, RACK)
+    assert sorted(device['serial'] for device in rack.devices()) == ['B0', 'B1']
+
+
+def test_a_broken_file_changes_nothing(rack, two):
+    before = [noticed(board) for board in two]
+    reload(rack, '[device rack]\nmatch = (\nbaud = 1\n', answer='config: not reloaded')
+    assert [device['section'] for device in rack.devices()] == ['rack', 'rack']
+    assert [noticed(board) for board in two] == before
+    said = rack.daemon.errors()
+    assert ':2: ' in said and ":3: bad value '1' for baud" in said
+    reload(rack, RACK)
+    assert rack.ctl('os', 'echo', 'x', device=by_serial(rack, 'B1')['id']).code == 0
+
+
+def test_a_board_with_a_job_waits_for_its_end(rack, two, image):
+    job = rack.start_ctl('image', 'upload', image('2.0.0', size=60000), device=by_serial(rack, 'B0')['id'])
+    rack.wait(serial='B0', state='busy')
+    mark = rack.mark()
+    reload(rack, '[device fast]\nserial = B0\nbaud = 230400\nquiet_ms = 50\n' + RACK)
+    assert job.wait(60) == 0
+    rack.wait(mark, serial='B0', state='ready', section='fast', timeout=60)
+    assert two[0].state()['termios']['baud'] == 230400
+
+
+def test_many_reloads(rack, two):
+    before = [noticed(board) for board in two]
+    for i in range(20):
+        write(rack, RACK.replace('rack', f'rack{i}'))
+        rack.daemon.process.send_signal(signal.SIGHUP)
+    reload(rack, RACK.replace('rack', 'last'))
+    assert [device['section'] for device in rack.devices()] == ['last', 'last']
+    assert [noticed(board) for board in two] == before
