@@ -57,6 +57,10 @@ static const struct key device_keys[] = {
 	{ "broken_window_ms", KEY_DURATION, AT(broken_window_ms), 100, 3600000 },
 	{ "console_lines", KEY_UINT, AT(console_lines), 1, LIMIT_CONSOLE_LINES_MAX },
 	{ "console_bytes", KEY_UINT, AT(console_bytes), LIMIT_CONSOLE_LINE_BYTES, LIMIT_CONSOLE_BYTES_MAX },
+	{ "console_log", KEY_FLAG, AT(console_log), .choices = { "no", "yes" } },
+	{ "log_size", KEY_UINT, AT(log_size), 4096, LIMIT_LOG_BYTES_MAX },
+	{ "log_count", KEY_UINT, AT(log_count), 0, LIMIT_LOG_COUNT_MAX },
+	{ "tty", KEY_FLAG, AT(terminal), .choices = { "no", "yes" } },
 };
 #undef AT
 
@@ -64,6 +68,8 @@ static const struct key device_keys[] = {
 static const struct key daemon_keys[] = {
 	{ "socket", KEY_FILE, AT(socket) },
 	{ "state_dir", KEY_FILE, AT(state_dir) },
+	{ "log_dir", KEY_FILE, AT(log_dir) },
+	{ "tty_dir", KEY_FILE, AT(tty_dir) },
 	{ "group", KEY_TEXT, AT(group) },
 	{ "read", KEY_MEMBERS, AT(read) },
 	{ "change", KEY_MEMBERS, AT(change) },

@@ -22,6 +22,8 @@ static const struct config_device defaults = {
 	.broken_window_ms = 120000,
 	.console_lines = LIMIT_CONSOLE_LINES,
 	.console_bytes = LIMIT_CONSOLE_BYTES,
+	.log_size = 10u << 20,
+	.log_count = 4,
 };
 
 struct config_device *config_add_device(struct config *c, char *name)
@@ -59,6 +61,8 @@ void config_free(struct config *c)
 	free(c->file);
 	free(c->socket);
 	free(c->state_dir);
+	free(c->log_dir);
+	free(c->tty_dir);
 	free(c->group);
 	free(c->read);
 	free(c->change);

@@ -40,12 +40,16 @@ struct config_device {
 	bool raw;		    /* raw UART framing */
 	unsigned int broken_count, broken_window_ms; /* so often attached or booted within that time; 0: never broken */
 	unsigned int console_lines, console_bytes; /* what is kept of each console */
+	bool console_log;			   /* its lines go to a file, too */
+	unsigned int log_size, log_count;	   /* of that file; old ones that are kept */
+	bool terminal;				   /* key "tty": it has a pseudo-terminal */
 };
 
 struct config {
 	char *file; /* NULL: none read */
 	char *socket;
 	char *state_dir;
+	char *log_dir, *tty_dir; /* of console files and terminals; NULL: config_log_file and config_terminal_link know */
 	char *group; /* of the socket; NULL: leave it */
 	char *read, *change, *administer; /* who has these roles (role.h); NULL: not said */
 	enum log_level log_level;
@@ -63,6 +67,10 @@ DEFINE_FREEP(struct config, config_free)
 
 /* The section that manages a port: one with serial or path first, then match, in file order; NULL: nobody's. */
 const struct config_device *config_find(const struct config *c, const struct usb_port *port);
+
+/* Where the console of a board goes; interface < 0: its only one. malloc'd; NULL: no memory. */
+char *config_log_file(const struct config *c, const char *id, int interface);
+char *config_terminal_link(const struct config *c, const char *id, int interface);
 
 /* VID:PID[:interface] expressions: PCRE2, case-insensitive, anchored at the start, match limit (peers' semantics:
  * "2fe3:00ab:1" matches interface 10). 0, or -EINVAL with a sentence that says where. */

@@ -18,6 +18,8 @@ struct device_console {
 	int interface;
 	struct console *console;
 	uv_timer_t open_mark; /* a line with a mark that does not end */
+	struct console_file *file; /* or NULL */
+	struct terminal *terminal; /* or NULL */
 };
 
 /* The line of the event that is being told; valid during registry_changed. */

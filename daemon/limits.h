@@ -20,6 +20,8 @@
 #define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */
 #define LIMIT_CONSOLE_BYTES (256u << 10)      /* kept of a console, in all, unless configured otherwise */
 #define LIMIT_CONSOLE_BYTES_MAX (256u << 20)
+#define LIMIT_LOG_BYTES_MAX (1u << 30)
+#define LIMIT_LOG_COUNT_MAX 100
 #define LIMIT_TRACE_ENTRIES 500	      /* kept a board: about 64 KiB */
 #define LIMIT_TYPED_BYTES 4096		      /* keystrokes in one call */
 #define LIMIT_TYPED_UNSENT_BYTES (16u << 10)  /* keystrokes that a tty has not taken yet */

@@ -50,6 +50,11 @@ int termios_set_raw(int fd, unsigned int baud, bool rtscts)
 	return !same(&t, &before) && ioctl(fd, TCSETS2, &t) < 0 ? -errno : 0;
 }
 
+void termios_discard_output(int fd)
+{
+	ioctl(fd, TCFLSH, TCOFLUSH);
+}
+
 int termios_baud(int fd, unsigned int *ret)
 {
 	struct termios2 t;

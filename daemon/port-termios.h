@@ -10,3 +10,4 @@
 int termios_set_raw(int fd, unsigned int baud, bool rtscts);
 /* The baud rate that the driver has really set. 0/-errno. */
 int termios_baud(int fd, unsigned int *ret);
+void termios_discard_output(int fd); /* what the other end has not read */

@@ -15,8 +15,8 @@ output=$(SYSTEMD_UNIT_PATH="$units:" systemd-analyze verify --man=no "$units/mcu
 	exit 1
 }
 [ -z "$output" ] || { echo "$output"; exit 1; }
-# 1.0 and what rounding makes of it; a line that falls out of the sandbox costs more.
-systemd-analyze security --offline=yes --threshold=11 "$units/mcumgrd.service" >"$units/report" 2>&1 || {
+# 1.2: fchown, for the terminals of boards; a line that falls out of the sandbox costs more.
+systemd-analyze security --offline=yes --threshold=12 "$units/mcumgrd.service" >"$units/report" 2>&1 || {
 	cat "$units/report"
 	exit 1
 }

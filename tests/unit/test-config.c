@@ -165,7 +165,7 @@ static const struct complaint {
 		"FILE:3: bad value 'a b' for alias; allowed: 1 to 64 letters, digits, '.', '_' and '-'" },
 	{ "[device a]\nserial = x\nspeed = 1\n",
 		"FILE:3: unknown key 'speed'; allowed: match serial path alias baud flow dtr rts timeout_ms retries frame_size "
-		"probe quiet_ms line_delay_ms window framing broken_count broken_window_ms console_lines console_bytes" },
+		"probe quiet_ms line_delay_ms window framing broken_count broken_window_ms console_lines console_bytes console_log log_size log_count tty" },
 	{ "[device a]\nserial = x\nudp = 10.0.0.1\n",
 		"FILE:3: 'udp': boards over UDP and Bluetooth are not supported, serial ports only" },
 	{ "[device a]\nmatch = 2fe3:(00\n",
@@ -181,7 +181,7 @@ static const struct complaint {
 	{ "[daemon]\nsocket = run/x\n", "FILE:2: bad value 'run/x' for socket; allowed: an absolute path" },
 	{ "[daemon]\nlog_level = loud\n",
 		"FILE:2: bad value 'loud' for log_level; allowed: error, warning, info, debug" },
-	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir group read change administer log_level" },
+	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir log_dir tty_dir group read change administer log_level" },
 	{ "[daemon]\n[daemon]\n", "FILE:2: [daemon] is there already" },
 	{ "[daemon]\nnonsense\n", "FILE:2: 'nonsense': expected key = value, [section] or a comment" },
 	{ "[device a]\nserial = x\nalias = l\n[device b]\nserial = y\nalias = l\n",
@@ -190,7 +190,7 @@ static const struct complaint {
 	{ "[device a]\nserial = x\nbaud = 1\nretries = 21\n[daemon]\nx = y\n",
 		"FILE:3: bad value '1' for baud; allowed: 50 to 20000000\n"
 		"FILE:4: bad value '21' for retries; allowed: 0 to 20\n"
-		"FILE:6: unknown key 'x'; allowed: socket state_dir group read change administer log_level" },
+		"FILE:6: unknown key 'x'; allowed: socket state_dir log_dir tty_dir group read change administer log_level" },
 };
 
 START_TEST(one_complaint)
