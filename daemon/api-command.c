@@ -184,6 +184,10 @@ void api_command_start(struct api *api, struct call *call, const struct smp_comm
 	}
 	if (!api_check(call, common, false) || !(c->changes ? api_device_to_change : api_device)(api, call, &d))
 		return;
+	if (strcmp(c->name, "OsInfo") == 0 && !api_string(call, "format")) {
+		api_os_info(api, call, c, d);
+		return;
+	}
 	r->recovery_wanted = c->restarts && api_int(call, "bootMode", 0) == 1;
 	submit(api, TAKE_PTR(r), d, call);
 }

@@ -61,6 +61,9 @@ enum role api_role(const char *method);
 /* A method of one SMP command (proto/commands.h). */
 void api_command_start(struct api *api, struct call *call, const struct smp_command *command);
 
+/* OsInfo without a format: all fields of a board that was found. */
+void api_os_info(struct api *api, struct call *call, const struct smp_command *command, struct device *d);
+
 /* Parameters that were checked. */
 const char *api_string(const struct call *call, const char *name); /* NULL: absent */
 bool api_bool(const struct call *call, const char *name, bool otherwise);

@@ -62,7 +62,20 @@ FIELDS(parameters_reply) = {
 };
 
 FIELDS(info_request) = { { "format", "format", FIELD_TEXT, .optional = true }, END };
-FIELDS(info_reply) = { { "text", "output", FIELD_TEXT }, END };
+/* Without a format the daemon asks for the fields one by one, in the order of the letters s n r v b m p i o (SMP §5.0). */
+FIELDS(info_reply) = {
+	{ "text", "output", FIELD_TEXT },
+	{ "kernelName", NULL, FIELD_TEXT, .optional = true },
+	{ "nodeName", NULL, FIELD_TEXT, .optional = true },
+	{ "kernelRelease", NULL, FIELD_TEXT, .optional = true },
+	{ "kernelVersion", NULL, FIELD_TEXT, .optional = true },
+	{ "buildTime", NULL, FIELD_TEXT, .optional = true },
+	{ "machine", NULL, FIELD_TEXT, .optional = true },
+	{ "processor", NULL, FIELD_TEXT, .optional = true },
+	{ "hardwarePlatform", NULL, FIELD_TEXT, .optional = true },
+	{ "operatingSystem", NULL, FIELD_TEXT, .optional = true },
+	END,
+};
 
 FIELDS(bootloader_request) = { { "query", "query", FIELD_TEXT, .optional = true }, END };
 FIELDS(bootloader_reply) = {

@@ -137,9 +137,9 @@ const struct verb os_verbs[] = {
 	{ OS, .name = "echo", .summary = "send a text, which the board sends back", .words = echo_words,
 		.method = "Echo", .print = print_text },
 	{ OS, .name = "application-info", .summary = "what runs on the board", .options = info_options,
-		.next = os_application_info,
+		.method = "OsInfo", .prepare = os_prepare_application_info, .print = os_print_application_info,
 		.help = "Asks what runs on the board. Without an option: everything, a line each. With options: those fields, on\n"
-			"one line, in the board's order. --json without an option asks for everything on one line" },
+			"one line, in the board's order" },
 	{ OS, .name = "bootloader-info", .summary = "which bootloader, in which mode", .next = bootloader_info },
 	{ OS, .name = "mcumgr-parameters", .summary = "the board's buffers for SMP", .method = "Parameters",
 		.print = print_parameters },

@@ -22,7 +22,8 @@ int firmware_image_info(struct ctl *ctl);
 void os_print_tasks(struct board *b, json_object *reply);
 void os_print_pools(struct board *b, json_object *reply);
 int os_prepare_set_datetime(struct ctl *ctl, json_object *parameters);
-enum next os_application_info(struct board *b, json_object *reply, const struct mcumgr_error *error);
+int os_prepare_application_info(struct ctl *ctl, json_object *parameters);
+void os_print_application_info(struct board *b, json_object *reply);
 
 /* Reads FILE or - into the daemon and names it in the parameters: `prepare` of verbs with an image file. */
 int image_file_put(struct ctl *ctl, json_object *parameters);

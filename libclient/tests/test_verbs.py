@@ -3,6 +3,7 @@
 
 import base64
 import json
+import re
 
 import pytest
 
@@ -54,6 +55,18 @@ PORTS_TEXT = """\
 TTY          USB         SERIAL PATH                         DRIVER   SECTION BOARD PRODUCT
 /dev/ttyACM2 2fe3:0100:2 A1     pci-0000:00:14.0-usb-0:1:1.2 cdc_acm  zephyr  a1    Zephyr board
 /dev/ttyUSB0 0403:6001   -      -                            ftdi_sio -       -     -
+"""
+INFO = {"text": "Zephyr zephyr v4.1 arm", "kernelName": "Zephyr", "nodeName": "zephyr", "kernelRelease": "v4.1", "kernelVersion": "4.1.0",
+        "machine": "arm", "processor": "cortex-m4", "hardwarePlatform": "nrf52840dk", "operatingSystem": "Zephyr"}
+INFO_TEXT = """\
+Kernel name:        Zephyr
+Node name:          zephyr
+Kernel release:     v4.1
+Kernel version:     4.1.0
+Machine:            arm
+Processor:          cortex-m4
+Hardware platform:  nrf52840dk
+Operating system:   Zephyr
 """
 JOB = {"id": "7", "kind": "update", "device": "rack-2", "state": "done", "step": "done", "percent": 100, "detached": True,
        "outcome": "updated", "started": "2026-01-01T00:00:00.000Z", "version": "2.0.0", "hash": HASH}
@@ -131,6 +144,9 @@ ROWS = [
     one(["os", "set-datetime", "2026-01-02 03:04:05.6789"], "SetTime", {"time": "2026-01-02T03:04:05.678"}, {}),
     one(["os", "set-datetime", "2026-01-02T03:04:05+02:00"], "SetTime", {"time": "2026-01-02T01:04:05"}, {}),
     one(["os", "set-datetime", "--utc", "2026-12-31T23:30:00-01:00"], "SetTime", {"time": "2027-01-01T00:30:00"}, {}),
+    one(["os", "application-info"], "OsInfo", {}, INFO, INFO_TEXT),
+    one(["os", "application-info"], "OsInfo", {}, {**INFO, "buildTime": "Thu Jan  1"},
+        INFO_TEXT.replace("Machine", "Build time:         Thu Jan  1\nMachine")),
     one(["os", "application-info", "-s", "-v"], "OsInfo", {"format": "sv"}, {"text": "Zephyr 4.1.0"}, "Zephyr 4.1.0\n"),
     one(["os", "application-info", "--hardware-platform"], "OsInfo", {"format": "i"}, {"text": "nrf52840dk"}, "nrf52840dk\n"),
     several(["os", "bootloader-info"],
@@ -277,28 +293,16 @@ def test_every_board_verb_tells_a_missing_board(daemon, ctl, argv, calls, text):
     assert result.err == "mcumgrctl: x: no board goes by x\n  There is:\n   - rack-1\n"
 
 
-def test_application_info_line_by_line(daemon, ctl):
-    values = dict(zip("snrvbmpio", ["Zephyr", "zephyr", "v4.1", "4.1.0", None, "arm", "cortex-m4", "nrf52840dk", "Zephyr"]))
-    refused = Error("DeviceError", device="rack-1", group=0, rc=2, message="the board does not know the format")
-    daemon.on("OsInfo", lambda p: [{"text": values[p["format"]]} if values[p["format"]] else refused])
-    result = ctl("os", "application-info")
-    assert (result.code, result.err) == (0, "")
-    assert result.out == """\
-Kernel name:        Zephyr
-Node name:          zephyr
-Kernel release:     v4.1
-Kernel version:     4.1.0
-Machine:            arm
-Processor:          cortex-m4
-Hardware platform:  nrf52840dk
-Operating system:   Zephyr
-"""
-
-
-def test_application_info_json_is_one_reply(daemon, ctl):
-    daemon.on("OsInfo", {"text": "Zephyr and all"})
-    assert json.loads(ctl("--json", "os", "application-info").out) == {"text": "Zephyr and all"}
-    assert daemon.calls == [("OsInfo", {"format": "a"}, False)]
+def test_application_info_has_every_letter(daemon, ctl, interface):
+    """An option a letter, in the order of the fields of the interface, which is that of the board's line."""
+    daemon.on("OsInfo", lambda p: [{"text": p["format"]}])
+    page = ctl("os", "application-info", "--help").out
+    names = [name for name in interface.methods["OsInfo"][1][1] if name != "text"]
+    letters = re.findall(r"-(\w), --([\w-]+)", page)
+    assert [long for _, long in letters[:9]] == ["".join("-" + c.lower() if c.isupper() else c for c in name) for name in names]
+    for letter, long in letters[:10]:
+        assert ctl("os", "application-info", f"-{letter}").out == ctl("os", "application-info", f"--{long}").out == f"{letter}\n"
+    assert "".join(letter for letter, _ in letters[:10]) == "snrvbmpioa"
 
 
 def test_bootloader_without_a_mode(daemon, ctl):

@@ -114,12 +114,45 @@ def test_list(shared):
     assert 'vendorId' not in a and 'job' not in a
 
 
+INFO = dict(zip('snrvbmpio', ('kernelName', 'nodeName', 'kernelRelease', 'kernelVersion', 'buildTime', 'machine', 'processor',
+                              'hardwarePlatform', 'operatingSystem')))
+
+
+@pytest.mark.parametrize('keys, missing', [('', ''), ('build_time=off', 'b')])
+def test_application_info_field_by_field(rack, keys, missing):
+    """Every letter is a field; the line is what the board makes of 'a'; what the firmware does not have is absent."""
+    c = rack('a', keys=keys).ready()
+    info = c.call('OsInfo', device='a')
+    assert list(info) == [name for letter, name in INFO.items() if letter != missing] + ['text']
+    for letter, name in INFO.items():
+        if letter == missing:
+            assert c.fails('OsInfo', device='a', format=letter).parameters['name'] == 'INVALID_FORMAT'
+        else:
+            assert c.call('OsInfo', device='a', format=letter) == {'text': info[name]}
+    assert c.call('OsInfo', device='a', format='a') == {'text': info['text']}
+
+
+def test_application_info_fails_as_a_whole(rack):
+    r = rack('a', retries=0)
+    c = r.ready()
+    r.sim.command('a fault error rc=2 group=0 id=7')
+    assert c.fails('OsInfo', device='a').parameters['name'] == 'ENOMEM'
+    r.sim.command('a fault lose-request group=0 id=7')
+    assert c.fails('OsInfo', device='a', timeoutMs=300).name == 'TimedOut'
+    # A client that goes away meanwhile.
+    r.sim.command('a fault lose-request group=0 id=7')
+    c.send('OsInfo', {'device': 'a'})
+    c.close()
+    r.sim.command('a clear-faults')
+    assert 'kernelName' in r.client().call('OsInfo', device='a')
+
+
 COMMANDS = [
     ('Echo', {'text': 'h\u00e9\u2028"\\'}, {'text': 'h\u00e9\u2028"\\'}),
     ('Parameters', {}, {'bufferSize': 384, 'bufferCount': 4}),
     ('BootloaderInfo', {}, {'name': 'MCUboot'}),
     ('BootloaderInfo', {'query': 'mode'}, {'mode': 3}),
-    ('OsInfo', {}, {'text': 'Zephyr'}),
+    ('OsInfo', {'format': 's'}, {'text': 'Zephyr'}),
     ('GroupCount', {}, {'count': 8}),
     ('GroupAt', {'index': 0}, {'group': 10}),
     ('GroupAt', {'index': 7}, {'group': 63, 'end': True}),

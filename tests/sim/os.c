@@ -185,7 +185,7 @@ int os_info(struct board *b, const struct request *req, struct reply *reply)
 		return RC_INVAL;
 	letters = format.len ? (const char *)format.data : "s";
 	for (size_t i = 0; i < format.len; i++)
-		if (!memchr("asnrvbmpio", letters[i], 10)) {
+		if (!memchr("asnrvbmpio", letters[i], 10) || (letters[i] == 'b' && !b->set.build_time)) {
 			reply_error(reply, GROUP_OS, OS_INVALID_FORMAT);
 			return 0;
 		}
@@ -193,6 +193,8 @@ int os_info(struct board *b, const struct request *req, struct reply *reply)
 		size_t len = format.len ? format.len : 1;
 
 		if (!memchr(letters, fields[i].letter, len) && !memchr(letters, 'a', len))
+			continue;
+		if (fields[i].letter == 'b' && !b->set.build_time)
 			continue;
 		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s%s", n ? " " : "",
 				      fields[i].text);

@@ -77,6 +77,7 @@ static const struct key keys[] = {
 	BOOL("bootloader_info", bootloader_info, 1),
 	BOOL("datetime", datetime, 1),
 	BOOL("mpstat", mpstat, 1),
+	BOOL("build_time", build_time, 1),
 	BOOL("enum", enumerate, 1),
 	BOOL("image_group", image_group, 1),
 	BOOL("slot_info", slot_info, 1),

@@ -219,7 +219,7 @@ def test_application_info(rack, name):
         with pytest.raises(harness.ApiError) as caught:
             rack.daemon.call("OsInfo", device=name, format="a")
         assert caught.value.name == "DeviceError" and caught.value.parameters["rc"] == 7
-        assert rack.daemon.call("OsInfo", device=name)["text"] == "Zephyr"
+        assert rack.daemon.call("OsInfo", device=name)["kernelName"] == "Zephyr"
     else:
         assert rack.daemon.call("OsInfo", device=name, format="a") == \
             {"text": rack.facts[name]["info"]}

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tupl
 from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
 from .lease import Lease
 from .private import PrivateDaemon
-from .types import (FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
+from .types import (ApplicationInfo, FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
                     MCUmgrParameters, MemoryPoolStatistics, SettingValue, SlotInfoImage, SlotInfoImageSlot, TaskStatistics)
 from .varlink import Connection, default_socket
 
@@ -311,8 +311,16 @@ class MCUmgrClient:
         return MCUmgrParameters(buf_size=reply["bufferSize"], buf_count=reply["bufferCount"])
 
     def os_application_info(self, format: Optional[str] = None) -> str:
-        """Information on the running image; format: letters of snrvbmpioa."""
-        return str(self._call("OsInfo", format=format)["text"])
+        """Information on the running image, as a line; format: letters of snrvbmpioa, "s" if left out."""
+        return str(self._call("OsInfo", format=format if format is not None else "s")["text"])
+
+    def os_application_info_fields(self) -> ApplicationInfo:
+        """Information on the running image, field by field."""
+        reply = self._call("OsInfo")
+        return ApplicationInfo(kernel_name=reply.get("kernelName"), node_name=reply.get("nodeName"),
+                               kernel_release=reply.get("kernelRelease"), kernel_version=reply.get("kernelVersion"),
+                               build_time=reply.get("buildTime"), machine=reply.get("machine"), processor=reply.get("processor"),
+                               hardware_platform=reply.get("hardwarePlatform"), operating_system=reply.get("operatingSystem"))
 
     def os_bootloader_info(self) -> Any:
         """{'name': ..., 'mode': int, 'no_downgrade': bool} for MCUboot, {'name': ...} for others."""

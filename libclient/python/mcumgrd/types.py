@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 __all__ = [
-    "FileChecksum", "FileChecksumDataFormat", "FileChecksumProperties", "FileStatus", "GroupDetails", "ImageState",
+    "ApplicationInfo", "FileChecksum", "FileChecksumDataFormat", "FileChecksumProperties", "FileStatus", "GroupDetails", "ImageState",
     "MCUmgrParameters", "McubootImageInfo", "MemoryPoolStatistics", "SettingValue", "SlotInfoImage", "SlotInfoImageSlot",
     "TaskStatistics",
 ]
@@ -23,6 +23,20 @@ class TaskStatistics:
     stksiz: Optional[int] = None
     cswcnt: Optional[int] = None
     runtime: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class ApplicationInfo:
+    """What runs on the board. None: the firmware does not have it."""
+    kernel_name: Optional[str] = None
+    node_name: Optional[str] = None
+    kernel_release: Optional[str] = None
+    kernel_version: Optional[str] = None
+    build_time: Optional[str] = None
+    machine: Optional[str] = None
+    processor: Optional[str] = None
+    hardware_platform: Optional[str] = None
+    operating_system: Optional[str] = None
 
 
 @dataclass(frozen=True)
