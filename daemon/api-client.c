@@ -13,6 +13,7 @@ static void on_closed(struct connection_state *state)
 	struct api_client *c = container_of(state, struct api_client, state);
 	struct lease *l = lease_book_first(c->api->leases);
 
+	api_client_reclaim(c);
 	while (l) {
 		if (lease_bond_client(l) != c) {
 			l = l->next;

@@ -116,6 +116,8 @@ static const char *unavailable_hint(const struct device *d)
 		return "the reason says who holds the tty or what is missing; it is tried again";
 	case DEVICE_BROKEN:
 		return "it is left alone until it is quiet for a while; mcumgrctl reset-state looks at it at once";
+	case DEVICE_RELEASED:
+		return "another program has its tty; it is back when that has ended";
 	default:
 		return "try again in a moment";
 	}

@@ -42,7 +42,7 @@ struct api_method {
 
 extern const struct api_method api_service_methods[], api_device_methods[], api_command_methods[], api_image_methods[],
 	api_job_methods[], api_file_methods[], api_console_methods[], api_trace_methods[], api_port_methods[], api_watch_methods[], api_lock_methods[],
-	api_lease_methods[];
+	api_lease_methods[], api_release_methods[];
 
 /* What many methods take. */
 #define API_DEVICE { "device", API_STRING, .optional = true }
@@ -95,6 +95,8 @@ struct api_client {
 	struct api *api;
 	char (*tokens)[LEASE_TOKEN_SIZE];
 	size_t token_count;
+	char **released; /* ids of boards whose ttys it has */
+	size_t released_count;
 };
 /* Of the call's connection; made when there is none yet. NULL: out of memory. */
 struct api_client *api_client(struct api *api, const struct call *call);
@@ -105,6 +107,9 @@ void api_client_forget_ended(struct api_client *c);
 /* The first of its leases that is still there, or NULL. */
 struct lease *api_client_lease(const struct api_client *c);
 bool api_client_uses(const struct api_client *c, const struct lease *lease);
+
+/* The boards that the connection has released are the daemon's again (api-release.c). */
+void api_client_reclaim(struct api_client *c);
 
 /* What a lease lasts as long as, besides unlocking (api-lease-bond.c): its connection, a process, a time. */
 struct lease_bond;

@@ -55,7 +55,7 @@ static const struct api_method *find_method(const char *name)
 {
 	const struct api_method *const tables[] = { api_device_methods, api_command_methods, api_image_methods,
 		api_job_methods, api_file_methods, api_console_methods, api_trace_methods, api_port_methods, api_watch_methods, api_lock_methods,
-		api_lease_methods };
+		api_lease_methods, api_release_methods };
 	const struct api_method *m = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tables) && !m; i++)

@@ -180,7 +180,7 @@ void device_open(struct device *d)
 	port_open(d->port);
 }
 
-void device_close_port(struct device *d, const char *reason)
+struct port *device_take_port(struct device *d, const char *reason)
 {
 	struct port *port = TAKE_PTR(d->port);
 
@@ -188,7 +188,7 @@ void device_close_port(struct device *d, const char *reason)
 	device_boot_cancel(d);
 	device_arm(d, 0);
 	if (!port)
-		return;
+		return NULL;
 	/* The job first: it tells a board that may be away from one that went. */
 	trace_event(d->trace, TRACE_CLOSE, 0, "%s", reason);
 	if (d->job)
@@ -196,7 +196,12 @@ void device_close_port(struct device *d, const char *reason)
 	session_hold(d->session);
 	session_detach(d->session, reason);
 	device_forget(d);
-	port_close(port);
+	return port;
+}
+
+void device_close_port(struct device *d, const char *reason)
+{
+	port_close(device_take_port(d, reason));
 }
 
 /* --- which port --------------------------------------------------------------------------------------------------- */
@@ -377,6 +382,8 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 		log_info(d->id, "usb", "plugged in: %s, %04x:%04x", port->node, port->vendor_id, port->product_id);
 	else
 		log_info(d->id, "usb", "%s is another port of this board", port->node);
+	if (d->state == DEVICE_RELEASED)
+		return;
 	if (first && d->config && device_trouble_attached(d))
 		return;
 	if (d->state == DEVICE_BROKEN)
@@ -415,6 +422,8 @@ void device_unplugged(struct device *d, const char *syspath)
 	if (!used && p->candidate == p->candidate_count)
 		p->candidate = i;
 	if (!used)
+		return;
+	if (d->state == DEVICE_RELEASED)
 		return;
 	device_close_port(d, "the board was unplugged");
 	if (d->state == DEVICE_BROKEN) {

@@ -5,6 +5,7 @@
  *
  *     device         the object: identity, state, requests, its job
  *     device-port    opening, losing and awaiting its tty
+ *     device-release its tty handed over to another program
  *     device-boot    the quiet times and the reset out of an unasked recovery
  *     device-event   what is told of it: boots, states, another firmware
  *     device-trouble boards that do not come to rest: broken
@@ -118,6 +119,7 @@ struct device_private {
 	bool stale;	 /* a new configuration waits for the end of the job */
 	struct device_learnt learnt;
 
+	struct device_released *released; /* while its tty closes for somebody */
 	void (*back)(void *user);
 	void *back_user;
 };
@@ -151,6 +153,7 @@ void device_open(struct device *d);
 void device_port_timeout(struct device *d);
 void device_look_again(struct device *d); /* at a board that was broken: opens what it has, or says that it is absent */
 void device_close_port(struct device *d, const char *reason); /* also ends what is in flight */
+struct port *device_take_port(struct device *d, const char *reason); /* the same, but the port is the caller's to close; or NULL */
 void device_release_candidates(struct device *d);
 void device_stop_watching(struct device *d);
 bool device_next_candidate(struct device *d); /* tries another port of the board that does not answer; false: has one only */

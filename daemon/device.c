@@ -311,6 +311,7 @@ int device_submit(struct device *d, struct request *request)
 	case DEVICE_ABSENT:
 	case DEVICE_UNAVAILABLE:
 	case DEVICE_BROKEN:
+	case DEVICE_RELEASED:
 		return -ENODEV;
 	default:
 		break;
@@ -338,6 +339,7 @@ int device_job_possible(const struct device *d, const char **ret_text)
 	case DEVICE_ABSENT:
 	case DEVICE_UNAVAILABLE:
 	case DEVICE_BROKEN:
+	case DEVICE_RELEASED:
 		*ret_text = d->reason ? d->reason : "the board is not there";
 		return -ENODEV;
 	default:
@@ -479,6 +481,7 @@ void device_close(struct device *d, void (*closed)(void *user), void *user)
 	p->closing = true;
 	p->closed = closed;
 	p->closed_user = user;
+	device_release_forget(d);
 	device_close_port(d, "the daemon lets go of the board");
 	if (d->session)
 		session_close(TAKE_PTR(d->session));

@@ -10,6 +10,7 @@
  * reset or attach, unasked, is reset once an attach and given longer (decision 8), never while someone asked for recovery.
  * broken: attached or booted too often within a while (config: broken_count, broken_window_ms); nothing is opened or sent until
  * nothing has happened for as long, or device_reset_state.
+ * released: from any state; its ttys are closed, for another program, until device_reclaim.
  * unresponsive boards are probed again with growing pauses (2 s to 60 s) and at once when they print something.
  *
  * Ownership: registry -> device -> port, session, console; the job is counted. Changes are told to the registry. */
@@ -33,7 +34,8 @@
 	X(RECOVERY, "recovery")                                                                                        \
 	X(UNRESPONSIVE, "unresponsive")                                                                                \
 	X(UNAVAILABLE, "unavailable")                                                                                  \
-	X(BROKEN, "broken")
+	X(BROKEN, "broken")                                                                                            \
+	X(RELEASED, "released")
 enum device_state {
 #define X(name, text) DEVICE_##name,
 	DEVICE_STATES(X)
@@ -150,3 +152,10 @@ void device_job_ended(struct device *d);
 /* Called by the update while the board is away: fires each time the board is found answering after a (re)boot or attach. */
 void device_await(struct device *d, void (*back)(void *user), void *user);
 void device_await_cancel(struct device *d);
+
+/* Lets go of its tty, which is not opened again before device_reclaim, wherever the board goes meanwhile. to: who has it now, for
+ * people. done (on the loop, later): others may open it. 0; -EBUSY (a job runs: ret_text is its id); -EALREADY; -ENOMEM. */
+int device_release(struct device *d, const char *to, void (*done)(void *user), void *user, const char **ret_text);
+/* done is not called any more. */
+void device_release_forget(struct device *d);
+void device_reclaim(struct device *d);

@@ -30,3 +30,5 @@ void opening_abandon(struct opening *o);
 
 /* Closes in a thread; when too many hang already, later in one of theirs. */
 void closing_start(int fd);
+/* The same; done is called on the loop once the kernel has let go of it. */
+void closing_start_then(uv_loop_t *loop, int fd, void (*done)(void *user), void *user);

@@ -53,31 +53,42 @@ static int start_thread(void *(*function)(void *), void *argument)
 	return -error;
 }
 
-/* Closes for which there was no thread; the next one that has time does them. */
-struct late_close {
-	struct late_close *next;
+struct closing {
+	struct closing *next;
 	int fd;
+	uv_async_t async; /* only when somebody is told */
+	void (*done)(void *user);
+	void *user;
 };
-static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct late_close *late_closes;
 
-static struct late_close *take_late_close(void)
+/* Closes for which there was no thread; the next one that has time does them. */
+static pthread_mutex_t late_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct closing *late_closes;
+
+static struct closing *take_late_close(void)
 {
 	pthread_mutex_lock(&late_lock);
-	struct late_close *late = late_closes;
+	struct closing *late = late_closes;
 	if (late)
 		late_closes = late->next;
 	pthread_mutex_unlock(&late_lock);
 	return late;
 }
 
+static void close_now(struct closing *c)
+{
+	tty_close(c->fd);
+	if (c->done)
+		uv_async_send(&c->async); /* the loop frees it */
+	else
+		free(c);
+}
+
 static void end_thread(void)
 {
-	struct late_close *late;
-	while ((late = take_late_close())) {
-		tty_close(late->fd);
-		free(late);
-	}
+	struct closing *late;
+	while ((late = take_late_close()))
+		close_now(late);
 	atomic_fetch_sub(&thread_count, 1);
 }
 
@@ -171,22 +182,58 @@ void opening_abandon(struct opening *o)
 
 static void *run_close(void *argument)
 {
-	tty_close((int)(intptr_t)argument);
+	close_now(argument);
 	end_thread();
 	return NULL;
 }
 
-void closing_start(int fd)
+static void start_closing(struct closing *c)
 {
-	if (start_thread(run_close, (void *)(intptr_t)fd) == 0)
+	if (start_thread(run_close, c) == 0)
 		return;
-	struct late_close *late = malloc(sizeof(*late));
-	if (!late)
-		return; /* one descriptor is lost: better than a loop that hangs */
 	log_warning(NULL, "port", "%u opens and closes hang in the kernel; a close waits for them",
 			atomic_load(&thread_count));
 	pthread_mutex_lock(&late_lock);
-	*late = (struct late_close){ .next = late_closes, .fd = fd };
-	late_closes = late;
+	c->next = late_closes;
+	late_closes = c;
 	pthread_mutex_unlock(&late_lock);
+}
+
+void closing_start(int fd)
+{
+	struct closing *c = calloc(1, sizeof(*c));
+	if (!c)
+		return; /* one descriptor is lost: better than a loop that hangs */
+	c->fd = fd;
+	start_closing(c);
+}
+
+static void on_closing_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void on_closing_done(uv_async_t *async)
+{
+	struct closing *c = async->data;
+	uv_close((uv_handle_t *)async, on_closing_freed);
+	c->done(c->user);
+}
+
+void closing_start_then(uv_loop_t *loop, int fd, void (*done)(void *user), void *user)
+{
+	struct closing *c = calloc(1, sizeof(*c));
+	if (!c || uv_async_init(loop, &c->async, on_closing_done) < 0) {
+		free(c);
+		closing_start(fd);
+		done(user);
+		return;
+	}
+	/* A close that hangs for ever must not keep the daemon from ending. */
+	uv_unref((uv_handle_t *)&c->async);
+	c->async.data = c;
+	c->fd = fd;
+	c->done = done;
+	c->user = user;
+	start_closing(c);
 }

@@ -43,6 +43,9 @@ struct port {
 	struct opening *opening; /* at most one of these two */
 	struct line *line;
 	bool paces_itself, kept, closed, pausing;
+	void (*after)(void *user); /* of port_close_then */
+	void *after_user;
+	unsigned int parts; /* that are not closed yet */
 	uv_timer_t pause;
 	struct segment *first, **last;
 	size_t unsent;
@@ -69,6 +72,27 @@ static void on_line_closed(uv_handle_t *handle)
 	free(line);
 }
 
+static void part_closed(void *user)
+{
+	struct port *p = user;
+	if (--p->parts > 0)
+		return;
+	if (p->after)
+		p->after(p->after_user);
+	free(p->tty);
+	free(p);
+}
+
+static void close_descriptor(struct port *p, int fd)
+{
+	if (!p->after) {
+		closing_start(fd);
+		return;
+	}
+	p->parts++;
+	closing_start_then(p->loop, fd, part_closed, p);
+}
+
 static void give_up_line(struct port *p)
 {
 	struct line *line = TAKE_PTR(p->line);
@@ -77,7 +101,7 @@ static void give_up_line(struct port *p)
 	line->port = NULL;
 	/* The pipe's descriptor goes at once and never is the last one; the thread closes that. */
 	uv_close((uv_handle_t *)&line->pipe, on_line_closed);
-	closing_start(line->fd);
+	close_descriptor(p, line->fd);
 	uv_timer_stop(&p->pause);
 	p->pausing = false;
 	drop_queue(p);
@@ -203,10 +227,28 @@ static int start_line(struct port *p, int fd)
 	return 0;
 }
 
+static void on_port_closed(uv_handle_t *handle)
+{
+	part_closed(handle->data);
+}
+
+static void end_port(struct port *p)
+{
+	p->parts++;
+	give_up_line(p);
+	uv_close((uv_handle_t *)&p->pause, on_port_closed);
+}
+
 static void on_opened(void *user, const struct port_result *result)
 {
 	struct port *p = user;
 	p->opening = NULL;
+	if (p->closed) {
+		if (result->fd >= 0)
+			close_descriptor(p, result->fd);
+		end_port(p);
+		return;
+	}
 	if (result->fd < 0) {
 		fail(p, result->why, result->reason);
 		return;
@@ -347,13 +389,6 @@ void port_discard_unsent(struct port *p)
 	p->last = at;
 }
 
-static void on_port_closed(uv_handle_t *handle)
-{
-	struct port *p = handle->data;
-	free(p->tty);
-	free(p);
-}
-
 void port_close(struct port *p)
 {
 	if (!p || p->closed)
@@ -361,6 +396,15 @@ void port_close(struct port *p)
 	p->closed = true;
 	if (p->opening)
 		opening_abandon(TAKE_PTR(p->opening));
-	give_up_line(p);
-	uv_close((uv_handle_t *)&p->pause, on_port_closed);
+	end_port(p);
+}
+
+void port_close_then(struct port *p, void (*closed)(void *user), void *user)
+{
+	p->closed = true;
+	p->after = closed;
+	p->after_user = user;
+	/* What is being opened is closed when it is open: then it is known to be. */
+	if (!p->opening)
+		end_port(p);
 }

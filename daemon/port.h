@@ -60,3 +60,5 @@ int port_type(struct port *p, const uint8_t *data, size_t size);
 void port_pause(struct port *p, unsigned int ms);
 void port_discard_unsent(struct port *p); /* what the kernel has not got yet, but keystrokes */
 void port_close(struct port *p);
+/* The same; closed is called on the loop, once the kernel has let go of the tty and others may open it: never, if a driver hangs. */
+void port_close_then(struct port *p, void (*closed)(void *user), void *user);

@@ -131,16 +131,22 @@ static void replug(struct registry *r, struct device *d)
 		registry_add_port(r, ports[i]);
 }
 
+/* A job, or a program that has its tty, goes by what was. */
+static bool must_wait(const struct device *d)
+{
+	return d->job || d->state == DEVICE_RELEASED;
+}
+
 static void reload_plugged(struct registry *r, struct device *d)
 {
 	if (is_undisturbed(r, d, r->config))
 		keep(r, d);
-	else if (d->job)
+	else if (must_wait(d))
 		d->private->stale = true;
 	else
 		replug(r, d);
 	if (d->private->stale)
-		log_info(d->id, "registry", "its port keeps its settings until the job on it has ended");
+		log_info(d->id, "registry", "its port keeps its settings until the job or the program that has it has ended");
 }
 
 /* false: it is nobody's any more. */
@@ -171,7 +177,7 @@ bool registry_reload_rest(struct registry *r)
 
 	for (size_t i = 0; i < r->device_count; i++) {
 		struct device *d = r->devices[i];
-		if (d->private->stale && !d->job) {
+		if (d->private->stale && !must_wait(d)) {
 			d->private->stale = false;
 			if (device_is_plugged(d) && !d->private->manual)
 				reload_plugged(r, d);
@@ -198,7 +204,7 @@ int registry_reload(struct registry *r, struct config *old, const struct config 
 		struct device *d = r->devices[i];
 		if (device_is_plugged(d) && !d->private->manual)
 			reload_plugged(r, d);
-		else if (d->job)
+		else if (must_wait(d))
 			d->private->stale = true;
 		else if (!reload_absent(r, d))
 			registry_remove_device(r, i);

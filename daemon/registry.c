@@ -195,7 +195,8 @@ static bool is_pinned(const struct registry *r, const struct device *d)
 
 static bool is_gone(const struct registry *r, const struct device *d, uint64_t now_ms)
 {
-	if (device_is_plugged(d) || d->job || is_pinned(r, d) || d->state == DEVICE_BROKEN)
+	if (device_is_plugged(d) || d->job || is_pinned(r, d) || d->state == DEVICE_BROKEN ||
+		d->state == DEVICE_RELEASED)
 		return false;
 	return now_ms - d->private->since_ms >= (d->private->expecting ? REBOOTING_MS : GONE_MS);
 }

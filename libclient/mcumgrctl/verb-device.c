@@ -161,7 +161,7 @@ static void watch_event(struct board *b, json_object *reply)
 }
 
 static const char *const states[] = { "absent", "opening", "quiet", "probing", "ready", "busy", "recovery",
-	"unresponsive", "unavailable", "broken", NULL };
+	"unresponsive", "unavailable", "broken", "released", NULL };
 static const struct arg wait_options[] = {
 	{ "state", .meta = "STATE", .kind = ARG_WORD, .choices = states, .help = "as list shows it (ready)" },
 	{ NULL },

@@ -29,6 +29,11 @@ static const struct arg lock_options[] = {
 	{ NULL },
 };
 
+static const struct arg release_options[] = {
+	{ "reason", .meta = "TEXT", .kind = ARG_TEXT, .json = "reason", .help = "shown to others who want the board" },
+	{ NULL },
+};
+
 static const struct arg unlock_options[] = {
 	{ "force", .kind = ARG_FLAG, .json = "force", .help = "somebody else's lease, too" },
 	{ NULL },
@@ -142,5 +147,16 @@ const struct verb lease_verbs[] = {
 		.print = print_kept,
 		.help = "Keeps the lease in MCUMGR_LEASE that was taken with --for: its time begins anew. Every mcumgrctl with\n"
 			"MCUMGR_LEASE does so, too, and so does a job that runs on its boards" },
+	{ .name = "release",
+		.summary = "hand a board's tty over to another program",
+		.options = release_options,
+		.words = boards,
+		.command = "[-- COMMAND...]",
+		.flags = VERB_DEVICE,
+		.offline = lease_release,
+		.help = "Has the daemon close the ttys of boards, all or none, runs the COMMAND (a flasher, a terminal) with MCUMGR_TTY set,\n"
+			"has them opened again and waits until the boards are identified; the exit code is the command's. Without a\n"
+			"COMMAND until Ctrl-C or the end of standard input. --all frees the whole rack. Should mcumgrctl die, the ttys\n"
+			"are opened again. While a job runs on a board it is refused" },
 	{ .name = NULL },
 };

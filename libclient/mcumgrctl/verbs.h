@@ -16,6 +16,7 @@ void wait_event(struct board *b, json_object *reply);
 void wait_expired(struct board *b);
 char *lease_holder(json_object *lease); /* "alice, 123"; malloc'd */
 int lease_lock(struct ctl *ctl);
+int lease_release(struct ctl *ctl);
 /* The boards that are named as words, by an option or with --all, as `devices`. 0, or an exit code. */
 int lease_devices(struct ctl *ctl, json_object *parameters);
 int firmware_image_info(struct ctl *ctl);

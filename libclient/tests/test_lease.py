@@ -211,3 +211,43 @@ def test_another_pid_namespace(ctl):
     done = subprocess.run([*words, program(), "lock", "a", "--pid", "1"], capture_output=True, text=True, check=False,
                           env=environment(ctl.rack.socket))
     assert done.returncode == 2 and "another pid namespace" in done.stderr
+
+
+OUTSIDER = """
+import fcntl, os, sys
+sys.path.insert(0, sys.argv[1])
+import smp_wire
+port = smp_wire.Port(os.environ["MCUMGR_TTY"])
+fcntl.flock(port.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print(port.ask(2, 0, 0, {"d": "from outside"}, timeout=30)["r"])
+sys.exit(42)
+"""
+
+
+def test_release_for_a_command(ctl):
+    r = ctl("release", "a", "--reason", "a flasher", "--", sys.executable, "-c", OUTSIDER, str(TREE / "tests/sim"))
+    assert (r.code, r.out) == (42, "from outside\n"), r
+    assert "mcumgrctl: a is ready, version 1.0.0" in r.err
+    assert ctl("-d", "a", "os", "echo", "hi").code == 0
+
+
+def test_release_until_the_end_of_input(ctl):
+    process = ctl.start("--all", "release")
+    names = line(process.stdout).split()
+    assert len(names) == 3 and all(name.startswith("/") for name in names)
+    r = ctl("list")
+    assert r.out.count("released") == 3 and "handed over" in r.out
+    r = ctl("-d", "b", "os", "echo", "hi")
+    assert r.code == 5 and "handed over to process" in r.err
+    assert ctl("release", "a", "--", "true").code == 5
+    process.stdin.close()
+    assert process.wait(DEADLINE) == 0
+    assert sorted(process.stderr.read().split("\n")[1:4]) == [f"mcumgrctl: {b} is ready, version 1.0.0" for b in "abc"]
+
+
+def test_release_within_a_lease(ctl):
+    r = ctl("lock", "a", "--", program(), "release", "a", "--", "sh", "-c", "exit 3")
+    assert r.code == 3
+    ctl.hold("a")
+    r = ctl("release", "a", "--", "true")
+    assert r.code == 4 and "a is locked by" in r.err

@@ -13,7 +13,7 @@ from conftest import TREE, environment, program
 HELP = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells about one."
 
 USAGE = [
-    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, reset-state, wait-for, lock, unlock, leases, keep, suggest, doctor, console, trace, firmware, jobs, job, image, os, stats, "
+    ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, reset-state, wait-for, lock, unlock, leases, keep, release, suggest, doctor, console, trace, firmware, jobs, job, image, os, stats, "
      "settings, fs, shell, enum, zephyr, raw."),
     ("lsit", "there is no verb lsit", "Is it 'list' that you mean?"),
     ("imgae get-state", "there is no verb imgae", "Is it 'image' that you mean?"),
@@ -42,7 +42,7 @@ USAGE = [
     ("--retries 3 list", "list has no use for --smp-frame-size and --retries", HELP),
     ("--smp-frame-size 65544 os echo x", "--smp-frame-size: '65544' is no number from 0 to 65543", HELP),
     ("wait-for --state lost", "--state: 'lost' is none of: absent, opening, quiet, probing, ready, busy, recovery, unresponsive, "
-     "unavailable, broken", HELP),
+     "unavailable, broken, released", HELP),
     ("--all list", "list has no use for --all", HELP),
     ("--all watch", "watch has no use for --all", HELP),
     ("-d x list", "list has no use for --device", HELP),

@@ -12,7 +12,7 @@ static const struct idl *idl;
 static const char *const daemon_methods[] = {
 	"List", "Get", "Configure", "Watch", "Ports", "Console", "ConsoleWrite", "Trace", "ImagePut", "ImageInspect", "Update", "ImageUpload",
 	"Jobs", "JobWatch", "JobCancel", "Request", "FileRead", "FileWrite", "Lock", "Unlock", "Leases", "LeaseUse",
-	"LeaseKeep",
+	"LeaseKeep", "Release", "Reclaim",
 	"ResetState",
 };
 
