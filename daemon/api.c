@@ -313,7 +313,7 @@ void api_audit(const struct call *call, const struct device *device, const char 
 {
 	const struct peer *p = call_peer(call);
 
-	log_info(device->id, "api", "%s by user %u (process %d%s%s)", what, (unsigned int)p->uid, (int)p->pid,
+	log_info(device->id, "audit", "%s by user %u (process %d%s%s)", what, (unsigned int)p->uid, (int)p->pid,
 			p->command[0] ? ", " : "", p->command);
 }
 

@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/log-private.h"
+
 #define LINE_MAX_BYTES 2048
+#define DEVICE_MAX_BYTES 256
+#define TOPIC_MAX_BYTES 64
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -45,10 +49,16 @@ int log_enabled(enum log_level level)
 	return level <= threshold;
 }
 
+static int known = -1; /* whether standard error is the journal's; -1: not looked yet */
+
+void log_look_for_journal(void)
+{
+	known = -1;
+}
+
 /* JOURNAL_STREAM names the device and inode of the journal's pipe: standard error may have been redirected since. */
 static bool is_journal(void)
 {
-	static int known = -1;
 	if (known < 0) {
 		const char *text = getenv("JOURNAL_STREAM");
 		unsigned long long device, inode;
@@ -95,10 +105,8 @@ static size_t put_escaped(char *out, size_t room, const char *text)
 	return used;
 }
 
-static size_t put_stamp(char *out, size_t room, enum log_level level)
+static size_t put_time(char *out, size_t room, enum log_level level)
 {
-	if (is_journal())
-		return (size_t)snprintf(out, room, "<%d>", level_priorities[level]);
 	struct timespec now;
 	struct tm tm;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -107,28 +115,34 @@ static size_t put_stamp(char *out, size_t room, enum log_level level)
 	return used + (size_t)snprintf(out + used, room - used, ".%03ld %s: ", now.tv_nsec / 1000000, level_names[level]);
 }
 
+/* "<6>" would do for the journal's stream; it is what is left where its socket cannot be reached. */
+static void write_line(enum log_level level, const char *text)
+{
+	char line[LOG_LINE_BYTES + 64];
+	size_t used = is_journal() ? (size_t)snprintf(line, sizeof(line), "<%d>", level_priorities[level])
+				   : put_time(line, sizeof(line), level);
+	used += (size_t)snprintf(line + used, sizeof(line) - used, "%s\n", text);
+	/* One write a line, so that lines of threads and processes do not mix; a full pipe loses the line, not the daemon. */
+	ssize_t _unused_ written = write(STDERR_FILENO, line, used);
+}
+
 void log_write(enum log_level level, const char *device, const char *topic, const char *format, ...)
 {
 	if (!log_enabled(level))
 		return;
 	int saved = errno;
-	char message[LINE_MAX_BYTES], line[LINE_MAX_BYTES * 2];
+	char message[LINE_MAX_BYTES], line[LOG_LINE_BYTES], name[DEVICE_MAX_BYTES] = "", subject[TOPIC_MAX_BYTES];
 	va_list ap;
 	va_start(ap, format);
 	vsnprintf(message, sizeof(message), format, ap);
 	va_end(ap);
 
-	size_t used = put_stamp(line, sizeof(line), level);
-	if (device) {
-		used += put_escaped(line + used, 256, device);
-		line[used++] = ' ';
-	}
-	used += put_escaped(line + used, 64, topic);
-	line[used++] = ':';
-	line[used++] = ' ';
+	name[device ? put_escaped(name, sizeof(name), device) : 0] = 0;
+	subject[put_escaped(subject, sizeof(subject), topic)] = 0;
+	size_t used = (size_t)snprintf(line, sizeof(line), "%s%s%s: ", name, device ? " " : "", subject);
 	used += put_escaped(line + used, sizeof(line) - used - 1, message);
-	line[used++] = '\n';
-	/* One write a line, so that lines of threads and processes do not mix; a full pipe loses the line, not the daemon. */
-	ssize_t _unused_ written = write(STDERR_FILENO, line, used);
+	line[used] = 0;
+	if (!is_journal() || log_journal(level_priorities[level], device ? name : NULL, subject, line) < 0)
+		write_line(level, line);
 	errno = saved;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* One line an event, to standard error: with a syslog priority prefix (<6>) under systemd (JOURNAL_STREAM), else with the
- * time. device is the board's id or NULL; topic is one word ("usb", "port", "session", "update", "api"). info for changes
+/* One line an event: to the journal under systemd (JOURNAL_STREAM), with the fields MCUMGRD_DEVICE and MCUMGRD_TOPIC beside the
+ * message, else to standard error with the time. device is the board's id or NULL; topic is one word ("usb", "port", "session", "update", "api"). info for changes
  * of state, debug for frames. Text from outside is printed with control bytes escaped. */
 
 #include "proto/macro.h"

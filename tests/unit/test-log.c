@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/log-private.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 
@@ -99,6 +100,51 @@ static int listen_at(struct sockaddr_un *address)
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)address, &size), 0);
 	return fd;
 }
+
+/* The journal gets fields; a journal that is not there, a line on standard error with its priority. */
+START_TEST(journal_gets_fields)
+{
+	char path[64] = "/tmp/test-log-XXXXXX", got[8192] = "", stream[64];
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0), ends[2], before = dup(STDERR_FILENO);
+	struct stat st;
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	strcpy(address.sun_path, strcat(path, "/s"));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	dup2(ends[1], STDERR_FILENO);
+	ck_assert_int_eq(fstat(STDERR_FILENO, &st), 0);
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_set_journal(path);
+	log_look_for_journal();
+	log_warning("b0", "usb", "it said %s", "\x1b[2J\nMESSAGE=forged");
+	ssize_t first = read(fd, got, sizeof(got) - 1), second;
+	char *more = got + (first > 0 ? first : 0) + 1;
+	log_info(NULL, "api", "listening");
+	second = read(fd, more, sizeof(got) - (size_t)(more - got) - 1);
+	log_set_journal("/nowhere/at/all");
+	log_info("b0", "port", "lost");
+	ssize_t size = read(ends[0], line, sizeof(line) - 1);
+	line[size > 0 ? size : 0] = 0;
+	dup2(before, STDERR_FILENO);
+	unsetenv("JOURNAL_STREAM");
+	log_look_for_journal();
+	unlink(path);
+	*strrchr(path, '/') = 0;
+	rmdir(path);
+	close(before);
+	close(ends[0]);
+	close(ends[1]);
+	close(fd);
+	ck_assert(first > 0 && second > 0);
+	ck_assert_str_eq(got, "PRIORITY=4\nSYSLOG_IDENTIFIER=mcumgrd\nMCUMGRD_TOPIC=usb\nMCUMGRD_DEVICE=b0\n"
+		"MESSAGE=b0 usb: it said \\x1b[2J\\x0aMESSAGE=forged\n");
+	ck_assert_str_eq(more, "PRIORITY=6\nSYSLOG_IDENTIFIER=mcumgrd\nMCUMGRD_TOPIC=api\nMESSAGE=api: listening\n");
+	ck_assert_str_eq(line, "<6>b0 port: lost\n");
+}
+END_TEST
 
 START_TEST(service_manager_is_told)
 {
@@ -247,6 +293,7 @@ int main(void)
 	tcase_add_loop_test(tcase, text_is_escaped, 0, (int)ARRAY_SIZE(escapes));
 	tcase_add_test(tcase, levels);
 	tcase_add_test(tcase, long_lines_are_cut);
+	tcase_add_test(tcase, journal_gets_fields);
 	tcase_add_test(tcase, service_manager_is_told);
 	tcase_add_test(tcase, descriptors_are_stored);
 	tcase_add_loop_test(tcase, descriptors_have_names, 0, (int)ARRAY_SIZE(fd_names));
