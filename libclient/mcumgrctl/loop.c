@@ -58,9 +58,30 @@ int ctl_call(struct ctl *ctl, const char *method, json_object *parameters, json_
 	return r;
 }
 
+/* A board that is not plugged in can be asked nothing, and is not judged; but it is told. Not where a verb waits for boards or
+ * follows them. */
+static bool leave_out(struct board *b, json_object *device)
+{
+	const char *state = member_string(device, "state");
+
+	if (!state || strcmp(state, "absent") != 0 || b->ctl->verb->expired || b->ctl->verb->event)
+		return false;
+	b->finished = true;
+	b->result = format("absent");
+	b->detail = format("not plugged in: left out");
+	if (b->ctl->json) {
+		_cleanup_json_ json_object *line = json_object_new_object();
+
+		json_object_object_add(line, "device", json_object_new_string(b->name));
+		json_object_object_add(line, "skipped", json_object_new_string("absent"));
+		ctl_print_json(line);
+	}
+	return true;
+}
+
 static int make_boards(struct ctl *ctl, json_object *reply)
 {
-	size_t i;
+	size_t i, absent = 0;
 
 	ctl->count = reply ? member_count(reply, "devices") : 1;
 	ctl->boards = calloc(ctl->count + 1, sizeof(*ctl->boards));
@@ -74,7 +95,11 @@ static int make_boards(struct ctl *ctl, json_object *reply)
 		if (reply && !name)
 			return (int)failure_local(
 				ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon lists a board without an id", NULL);
+		absent += reply && leave_out(&ctl->boards[i], member_at(reply, "devices", i));
 	}
+	if (absent && absent == ctl->count)
+		return (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "no board is plugged in",
+			"mcumgrctl list shows those that are configured.");
 	if (!ctl->count)
 		return (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "there is no board",
 			"mcumgrctl watch shows boards as they are plugged in.");
@@ -104,6 +129,8 @@ static int tune(struct ctl *ctl)
 	for (i = 0; r == 0 && ctl_tunes(ctl) && i < ctl->count; i++) {
 		_cleanup_json_ json_object *parameters = json_object_new_object(), *reply = NULL;
 
+		if (ctl->boards[i].finished)
+			continue;
 		if (ctl->boards[i].name)
 			json_object_object_add(parameters, "device", json_object_new_string(ctl->boards[i].name));
 		for (k = 0; k < 2; k++) {
@@ -252,7 +279,8 @@ int ctl_run(struct ctl *ctl)
 		ctl->deadline =
 			ctl->verb->expired && ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX;
 		for (i = 0; i < ctl->count; i++)
-			board_start(&ctl->boards[i]);
+			if (!ctl->boards[i].finished)
+				board_start(&ctl->boards[i]);
 		loop(ctl);
 		display_table(ctl);
 		r = worst(ctl);

@@ -75,6 +75,24 @@ def test_the_worst_exit_code(rack, ctl):
     assert "rack-1 daemon" in result.out and "rack-3 TimedOut    no answer" in result.out
 
 
+def test_boards_that_are_not_there_are_told_and_not_judged(daemon, ctl):
+    daemon.on("List", {"devices": [device("a"), device("b", state="absent"), device("c")]})
+    daemon.on("Echo", {"text": "hi"}).on("Configure", {})
+    result = ctl("--all", "--retries", "1", "os", "echo", "hi")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[2:] == ["DEVICE RESULT DETAIL", "a      ok     -", "b      absent not plugged in: left out",
+                                           "c      ok     -"]
+    assert sorted(p["device"] for m, p, _ in daemon.calls if m in ("Echo", "Configure")) == ["a", "a", "c", "c"]
+    lines = [json.loads(line) for line in ctl("--all", "--json", "os", "echo", "hi").out.splitlines()]
+    assert {"device": "b", "skipped": "absent"} in lines and len(lines) == 3
+
+
+def test_no_board_is_there(daemon, ctl):
+    daemon.on("List", {"devices": [device("a", state="absent")]})
+    result = ctl("--all", "os", "echo", "hi")
+    assert result.code == 3 and "no board is plugged in" in result.err
+
+
 def test_no_boards(daemon, ctl):
     daemon.on("List", {"devices": []})
     result = ctl("--all", "os", "echo", "x")
