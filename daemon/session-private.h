@@ -75,6 +75,8 @@ struct session {
 	enum smp_version version;
 	bool held, job_active, closed, urgent, grace, feeding, reset_wanted, learnt;
 	bool line_open;		/* a half line may stand in the board's buffer: end it before the next frame */
+	bool own_newline;	/* the last byte for a shell was the newline that ended a half line */
+	uint8_t shell_end;	/* CR or LF: what a shell took last for the end of a line; 0: other text came since */
 	bool typed_open;	/* somebody typed, and the line is not ended */
 	uint64_t typed_until;	/* ms: when the last keystrokes are on the wire; 0: none since the last frame */
 	enum hears_typed hears_typed;
@@ -122,6 +124,7 @@ void session_pacing_answered(struct session *s, const struct session_sequence *q
 void session_pacing_lost(struct session *s, const struct session_sequence *q);
 
 /* session-type.c */
+void session_shell_hears(struct session *s, uint8_t byte);
 uint64_t session_type_before(struct session *s, const struct request *request, struct session_sequence *q); /* ms of pause */
 void session_type_answered(struct session *s, const struct session_sequence *q);
 void session_type_lost(struct session *s, const struct session_sequence *q);

@@ -92,6 +92,8 @@ static uint64_t end_open_line(struct session *s)
 	if (!s->line_open || s->settings.framing != SERIAL_CONSOLE)
 		return 0;
 	s->line_open = false;
+	s->own_newline = true;
+	session_shell_hears(s, '\n');
 	port_send(s->port, (const uint8_t *)"\n", 1, &end, 1, SESSION_FLUSH_MS);
 	s->counters.bytes_sent++;
 	return SESSION_FLUSH_MS;

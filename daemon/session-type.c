@@ -7,8 +7,34 @@
 
 #include "daemon/session-private.h"
 
+/* Zephyr's shell takes CR, LF and both for the end of a line: behind the one that it took, it ignores the other (shell.c,
+ * process_nl). What it took last, as far as it came from here. */
+void session_shell_hears(struct session *s, uint8_t byte)
+{
+	if (byte != '\r' && byte != '\n')
+		s->shell_end = 0;
+	else if (!s->shell_end)
+		s->shell_end = byte;
+}
+
+/* An Enter behind a newline of the session's own is no second half of it. */
+static int type_enter(struct session *s, const uint8_t **data, size_t *size)
+{
+	if (**data != '\r' || s->shell_end != '\n' || !s->own_newline || (*size > 1 && (*data)[1] == '\n'))
+		return 0;
+	int r = port_type(s->port, (const uint8_t *)"\n", 1);
+	if (r < 0)
+		return r;
+	++*data;
+	--*size;
+	return 0;
+}
+
 int session_type(struct session *s, const uint8_t *data, size_t size)
 {
+	const uint8_t *rest = data;
+	size_t left = size;
+
 	uint64_t now = session_now();
 
 	if (s->closed || !s->port)
@@ -17,9 +43,14 @@ int session_type(struct session *s, const uint8_t *data, size_t size)
 		return -EOPNOTSUPP;
 	if (size == 0)
 		return 0;
-	int r = port_type(s->port, data, size);
+	int r = type_enter(s, &rest, &left);
+	if (r == 0 && left > 0)
+		r = port_type(s->port, rest, left);
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < left; i++)
+		session_shell_hears(s, rest[i]);
+	s->own_newline &= left == 0;
 	s->counters.bytes_sent += size;
 	s->wire_free_at = (s->wire_free_at > now ? s->wire_free_at : now) + session_wire_ms(s, size);
 	s->typed_until = s->wire_free_at;
