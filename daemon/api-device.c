@@ -67,8 +67,38 @@ static void put_groups(json_object *o, const struct device_info *info)
 	api_put(o, "groups", groups);
 }
 
+static void put_tags(json_object *o, const char *tags)
+{
+	json_object *list;
+
+	if (!tags)
+		return;
+	list = json_object_new_array();
+	for (const char *s = tags; *s && list; s += strcspn(s, " "), s += strspn(s, " "))
+		json_object_array_add(list, json_object_new_string_len(s, (int)strcspn(s, " ")));
+	api_put(o, "tags", list);
+}
+
+/* Others with the same serial number, which only their place tells apart. */
+static void put_twins(json_object *o, const struct device *d)
+{
+	json_object *twins = NULL;
+
+	for (size_t i = 0; d->serial && d->registry && i < registry_count(d->registry); i++) {
+		const struct device *other = registry_at(d->registry, i);
+		if (other == d || !other->serial || strcmp(other->serial, d->serial) != 0)
+			continue;
+		twins = twins ? twins : json_object_new_array();
+		if (twins)
+			json_object_array_add(twins, json_object_new_string(other->id));
+	}
+	api_put(o, "sameSerial", twins);
+}
+
 static void put_identity(json_object *o, const struct device *d)
 {
+	put_tags(o, d->config ? d->config->tags : NULL);
+	put_twins(o, d);
 	api_put_string(o, "tty", d->tty);
 	api_put_string(o, "path", d->path);
 	if (d->vendor_id || d->product_id) {
@@ -125,13 +155,49 @@ json_object *api_device_json(const struct device *d)
 	return o;
 }
 
+/* Without a selector all boards that are managed. false: the call is answered. */
+static bool select_devices(struct api *api, struct call *call, struct device ***ret, size_t *ret_count)
+{
+	const char *selector = api_string(call, "device");
+	struct device **matches = NULL;
+	size_t count = 0;
+	char text[200] = "";
+
+	if (selector) {
+		int r = registry_select(api->registry, selector, &matches, &count, text, sizeof(text));
+		if (r == -EINVAL)
+			api_invalid(call, "device", "'device' is no name of a board and no regular expression: %s", text);
+		else if (r == 0 && count == 0)
+			api_fail_no_device(api, call, selector);
+		else if (r == 0) {
+			*ret = matches;
+			*ret_count = count;
+			return true;
+		}
+		free(matches);
+		return false;
+	}
+	matches = calloc(registry_count(api->registry) + 1, sizeof(*matches));
+	for (size_t i = 0; matches && i < registry_count(api->registry); i++)
+		if (device_is_managed(registry_at(api->registry, i)))
+			matches[count++] = registry_at(api->registry, i);
+	*ret = matches;
+	*ret_count = count;
+	return true;
+}
+
 static void list(struct api *api, struct call *call)
 {
-	json_object *o = json_object_new_object(), *devices = json_object_new_array();
-	size_t count = registry_count(api->registry);
+	_cleanup_free_ struct device **matches = NULL;
+	json_object *o, *devices;
+	size_t count = 0;
 
+	if (!select_devices(api, call, &matches, &count))
+		return;
+	o = json_object_new_object();
+	devices = json_object_new_array();
 	for (size_t i = 0; i < count && devices; i++)
-		json_object_array_add(devices, api_device_json(registry_at(api->registry, i)));
+		json_object_array_add(devices, api_device_json(matches[i]));
 	api_put(o, "devices", devices);
 	call_reply(call, o);
 }
@@ -173,7 +239,7 @@ static void reset_state(struct api *api, struct call *call)
 {
 	struct device *d;
 
-	if (!api_device(api, call, &d))
+	if (!api_device_to_change(api, call, &d))
 		return;
 	api_audit(call, d, "ResetState");
 	device_reset_state(d);
@@ -194,7 +260,7 @@ static const struct api_parameter configure_parameters[] = {
 };
 
 const struct api_method api_device_methods[] = {
-	{ "List", NULL, list, ROLE_READ },
+	{ "List", get_parameters, list, ROLE_READ },
 	{ "Get", get_parameters, get, ROLE_READ },
 	{ "Configure", configure_parameters, configure, ROLE_CHANGE },
 	{ "ResetState", reset_state_parameters, reset_state, ROLE_CHANGE },

@@ -77,31 +77,58 @@ void api_fail_role(struct call *call, enum role needed, enum role has)
 		has == ROLE_NONE ? "no role" : "the role '", has == ROLE_NONE ? "" : role_name(has), has == ROLE_NONE ? "" : "'");
 }
 
+/* "b0 (2fe3:0100:2, /dev/ttyACM0)": what a selector could have matched. */
+static json_object *describe(const struct device *d)
+{
+	const struct usb_port port = {.vendor_id = d->vendor_id, .product_id = d->product_id, .interface = d->interface};
+	char usb[32] = "", text[320];
+
+	if (d->vendor_id || d->product_id)
+		usb_port_identifier(&port, usb, sizeof(usb));
+	if (usb[0] || d->tty)
+		snprintf(text, sizeof(text), "%.100s (%s%s%.150s)", d->id, usb, usb[0] && d->tty ? ", " : "", d->tty ? d->tty : "");
+	else
+		snprintf(text, sizeof(text), "%.100s", d->id);
+	return json_object_new_string(text);
+}
+
+static void put_boards(json_object *o, const char *key, struct device *const *devices, size_t count)
+{
+	json_object *ids = json_object_new_array(), *details = json_object_new_array();
+
+	for (size_t i = 0; i < count && ids && details; i++) {
+		json_object_array_add(ids, json_object_new_string(devices[i]->id));
+		json_object_array_add(details, describe(devices[i]));
+	}
+	api_put(o, key, ids);
+	api_put(o, "details", details);
+}
+
 void api_fail_no_device(struct api *api, struct call *call, const char *selector)
 {
-	json_object *o = new_device(selector), *ids = json_object_new_array();
-	size_t count = registry_count(api->registry);
+	json_object *o = new_device(selector);
+	size_t count = 0;
+	_cleanup_free_ struct device **devices = calloc(registry_count(api->registry) + 1, sizeof(*devices));
 
-	for (size_t i = 0; i < count && ids; i++)
-		json_object_array_add(ids, json_object_new_string(registry_at(api->registry, i)->id));
-	api_put(o, "available", ids);
+	for (size_t i = 0; devices && i < registry_count(api->registry); i++)
+		if (device_is_managed(registry_at(api->registry, i)))
+			devices[count++] = registry_at(api->registry, i);
+	put_boards(o, "available", devices, count);
 	if (count == 0)
 		api_fail(call, "NoSuchDevice", o, "plug one in, and name it in a [device] section of the configuration",
 				"no board is known");
 	else
-		api_fail(call, "NoSuchDevice", o, "name one of the available boards by id, alias, tty or VID:PID expression",
+		api_fail(call, "NoSuchDevice", o, "name one of the available boards by id, alias, tag, tty or VID:PID expression",
 				"no board goes by '%.80s'", selector ? selector : "");
 }
 
 void api_fail_ambiguous(struct call *call, const char *selector, struct device *const *matches, size_t count)
 {
-	json_object *o = new_device(selector), *ids = json_object_new_array();
+	json_object *o = new_device(selector);
 
-	for (size_t i = 0; i < count && ids; i++)
-		json_object_array_add(ids, json_object_new_string(matches[i]->id));
-	api_put(o, "matches", ids);
+	put_boards(o, "matches", matches, count);
 	if (selector)
-		api_fail(call, "AmbiguousDevice", o, "name one of them by its id", "%zu boards go by '%.80s'", count, selector);
+		api_fail(call, "AmbiguousDevice", o, "name one of them by its id, or say --all", "%zu boards go by '%.80s'", count, selector);
 	else
 		api_fail(call, "AmbiguousDevice", o, "name one of them by its id",
 				"%zu boards are known, and the call names none", count);

@@ -11,7 +11,9 @@ struct watch {
 	struct registry_observer observer;
 	struct api *api;
 	struct call *call;
-	char *only; /* id of the one board that is watched; NULL: all */
+	struct selector *selector; /* NULL: all boards */
+	json_object *ids;	   /* boards that went by it: they are followed whatever they are called later */
+	bool open;		   /* more boards may go by it */
 	uint64_t missed;
 };
 
@@ -66,9 +68,16 @@ static void say(struct watch *w, const char *event, const struct registry_change
 	call_continue(w->call, o);
 }
 
-static bool is_watched(const struct watch *w, const char *id)
+static bool is_watched(struct watch *w, const struct device *d, const char *id)
 {
-	return !w->only || (id && strcmp(w->only, id) == 0);
+	if (!w->selector)
+		return true;
+	if (!id || json_object_object_get_ex(w->ids, id, NULL))
+		return id;
+	if (!w->open || !d || !selector_matches(w->selector, d))
+		return false;
+	json_object_object_add(w->ids, id, json_object_new_boolean(true));
+	return true;
 }
 
 static void say_picture(struct watch *w)
@@ -79,7 +88,7 @@ static void say_picture(struct watch *w)
 
 	for (size_t i = 0; i < count; i++) {
 		c.device = registry_at(r, i);
-		if (is_watched(w, c.device->id))
+		if (device_is_managed(c.device) && is_watched(w, c.device, c.device->id))
 			say(w, "present", &c);
 	}
 	c.device = NULL;
@@ -90,7 +99,7 @@ static void on_event(struct registry_observer *o, const struct registry_change *
 {
 	struct watch *w = container_of(o, struct watch, observer);
 
-	if (w->api->stopping || !is_watched(w, c->device ? c->device->id : c->job ? c->job->device_id : NULL))
+	if (w->api->stopping || !is_watched(w, c->device, c->device ? c->device->id : c->job ? c->job->device_id : NULL))
 		return;
 	if (w->missed > 0 || call_is_slow(w->call))
 		w->missed++;
@@ -106,33 +115,64 @@ static void watch_drained(struct call *call)
 		say_picture(w);
 }
 
+static void watch_free(struct watch *w)
+{
+	if (!w)
+		return;
+	selector_free(w->selector);
+	json_object_put(w->ids);
+	free(w);
+}
+DEFINE_FREEP(struct watch, watch_free)
+
 static void watch_closed(struct call *call)
 {
 	struct watch *w = call->user;
 
 	registry_unobserve(w->api->registry, &w->observer);
-	free(w->only);
-	free(w);
+	watch_free(w);
+}
+
+/* The boards that go by the selector now, by its first sort that any goes by. false: the call is answered. */
+static bool take_selector(struct api *api, struct call *call, struct watch *w)
+{
+	const char *selector = api_string(call, "device");
+	_cleanup_free_ struct device **matches = NULL;
+	char text[200] = "";
+	size_t count = 0;
+
+	if (!selector)
+		return true;
+	int r = registry_select(api->registry, selector, &matches, &count, text, sizeof(text));
+	if (r == 0)
+		selector_new(selector, &w->selector, text, sizeof(text));
+	w->ids = json_object_new_object();
+	if (r == -EINVAL && !api_bool(call, "expect", false))
+		api_invalid(call, "device", "'device' is no name of a board and no regular expression: %s", text);
+	else if (r == 0 && count == 0 && !api_bool(call, "expect", false))
+		api_fail_no_device(api, call, selector);
+	else if (r == -ENOMEM || !w->ids || (!w->selector && selector_new(selector, &w->selector, text, sizeof(text)) == -ENOMEM))
+		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
+	else {
+		for (size_t i = 0; i < count; i++)
+			json_object_object_add(w->ids, matches[i]->id, json_object_new_boolean(true));
+		/* An id, alias or tty is one board's; who else has that tty later is another one. */
+		w->open = count != 1 || !selector_is_exact(w->selector, matches[0]);
+		return true;
+	}
+	return false;
 }
 
 static void watch(struct api *api, struct call *call)
 {
-	struct watch *w = calloc(1, sizeof(*w));
-	struct device *d;
+	_cleanup_(watch_freep) struct watch *w = calloc(1, sizeof(*w));
 
-	if (api_string(call, "device")) {
-		if (!api_device(api, call, &d)) {
-			free(w);
-			return;
-		}
-		if (w)
-			w->only = strdup(d->id);
-	}
-	if (!w || (api_string(call, "device") && !w->only)) {
-		free(w);
+	if (!w) {
 		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
 		return;
 	}
+	if (!take_selector(api, call, w))
+		return;
 	w->api = api;
 	w->call = call;
 	call->user = w;
@@ -140,10 +180,10 @@ static void watch(struct api *api, struct call *call)
 	call->drained = watch_drained;
 	w->observer.event = on_event;
 	registry_observe(api->registry, &w->observer);
-	say_picture(w);
+	say_picture(TAKE_PTR(w));
 }
 
-static const struct api_parameter watch_parameters[] = { API_DEVICE, { NULL } };
+static const struct api_parameter watch_parameters[] = { API_DEVICE, { "expect", API_BOOL, .optional = true }, { NULL } };
 
 const struct api_method api_watch_methods[] = {
 	{ "Watch", watch_parameters, watch, ROLE_READ, .needs_more = true },

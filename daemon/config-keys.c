@@ -16,6 +16,7 @@
 enum key_type {
 	KEY_TEXT,     /* any text without control characters */
 	KEY_NAME,     /* letters, digits, . _ - */
+	KEY_NAMES,    /* some of them, stored with one space between */
 	KEY_FILE,     /* an absolute path */
 	KEY_MEMBERS,  /* groups and users */
 	KEY_REGEX,    /* text that compiles */
@@ -41,6 +42,7 @@ static const struct key device_keys[] = {
 	{ "serial", KEY_TEXT, AT(serial) },
 	{ "path", KEY_TEXT, AT(path) },
 	{ "alias", KEY_NAME, AT(alias) },
+	{ "tags", KEY_NAMES, AT(tags) },
 	{ "baud", KEY_UINT, AT(baud), 50, 20000000 },
 	{ "flow", KEY_FLAG, AT(rtscts), .choices = { "none", "rtscts" } },
 	{ "dtr", KEY_CHOICE, AT(dtr), .choices = { "keep", "on", "off" } },
@@ -196,6 +198,31 @@ static bool set_text(const struct key *k, void *at, const char *value, char *tex
 	return false;
 }
 
+/* "a b", "a, b" */
+static bool set_names(void *at, const char *value, char *text, size_t text_size)
+{
+	_cleanup_free_ char *words = strdup(value), *names = calloc(1, strlen(value) + 2);
+	char *rest = words, *word;
+
+	if (!words || !names)
+		return false;
+	while ((word = strsep(&rest, " ,\t"))) {
+		if (!*word)
+			continue;
+		if (!is_name(word)) {
+			snprintf(text, text_size, "'%.40s' is no name: 1 to 64 letters, digits, '.', '_' and '-'", word);
+			return false;
+		}
+		if (*names)
+			strcat(names, " ");
+		strcat(names, word);
+	}
+	if (*names)
+		return store_text(at, names);
+	snprintf(text, text_size, "allowed: names with spaces or commas between");
+	return false;
+}
+
 static bool set_members(void *at, const char *value, char *text, size_t text_size)
 {
 	return role_members_check(value, text, text_size) && store_text(at, value);
@@ -205,6 +232,8 @@ static bool set_key(const struct key *k, void *section, const char *value, char 
 {
 	void *at = (char *)section + k->offset;
 	switch (k->type) {
+	case KEY_NAMES:
+		return set_names(at, value, text, text_size);
 	case KEY_MEMBERS:
 		return set_members(at, value, text, text_size);
 	case KEY_REGEX:

@@ -49,6 +49,7 @@ static void release_device(struct config_device *d)
 	free(d->path);
 	free(d->tty);
 	free(d->alias);
+	free(d->tags);
 }
 
 void config_free(struct config *c)
@@ -278,6 +279,16 @@ static bool matches(const struct config_device *d, const struct usb_port *port, 
 	if (d->path && (!port->path || !path_fits(d->path, port->path)))
 		return false;
 	return !d->regex || regex_matches(d->regex, identifier);
+}
+
+bool config_has_tag(const struct config_device *d, const char *tag)
+{
+	size_t length = strlen(tag);
+
+	for (const char *s = d->tags; s && *s; s += strcspn(s, " "), s += strspn(s, " "))
+		if (strcspn(s, " ") == length && strncmp(s, tag, length) == 0)
+			return true;
+	return false;
 }
 
 const struct config_device *config_find(const struct config *c, const struct usb_port *port)

@@ -27,6 +27,7 @@ struct config_device {
 	char *path;	   /* exact ID_PATH, or NULL */
 	char *tty;	   /* --port: a tty that is not looked for on USB, or NULL */
 	char *alias;	   /* or NULL */
+	char *tags;	   /* words with a space between, or NULL */
 	unsigned int baud; /* 115200 */
 	bool rtscts;
 	enum line_level dtr, rts;   /* keep */
@@ -71,6 +72,8 @@ const struct config_device *config_find(const struct config *c, const struct usb
 /* Where the console of a board goes; interface < 0: its only one. malloc'd; NULL: no memory. */
 char *config_log_file(const struct config *c, const char *id, int interface);
 char *config_terminal_link(const struct config *c, const char *id, int interface);
+
+bool config_has_tag(const struct config_device *d, const char *tag);
 
 /* VID:PID[:interface] expressions: PCRE2, case-insensitive, anchored at the start, match limit (peers' semantics:
  * "2fe3:00ab:1" matches interface 10). 0, or -EINVAL with a sentence that says where. */

@@ -33,6 +33,11 @@ const char *device_state_name(const struct device *d)
 	return state_names[d->state];
 }
 
+bool device_is_managed(const struct device *d)
+{
+	return d->config != NULL;
+}
+
 /* --- state -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t wall_us(void)

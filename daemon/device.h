@@ -81,6 +81,10 @@ struct device_tuning {
 };
 
 struct registry;
+struct device;
+/* A section of the configuration holds for it. Others are not listed, and nobody is told of them. */
+bool device_is_managed(const struct device *d);
+
 struct device {
 	char *id; /* [a-z0-9._-]+, given once */
 	struct registry *registry;

@@ -6,32 +6,24 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/registry-private.h"
 
-struct search {
-	struct registry *registry;
-	struct device **matches;
-	size_t count;
-};
-
-static void hit(struct search *s, struct device *d)
-{
-	if (!s->matches)
-		s->matches = calloc(s->registry->device_count, sizeof(*s->matches));
-	if (s->matches)
-		s->matches[s->count++] = d;
-}
-
 static bool is_same_file(const char *a, const char *b)
 {
-	_cleanup_free_ char *real_a = realpath(a, NULL), *real_b = realpath(b, NULL);
-	return real_a && real_b && strcmp(real_a, real_b) == 0;
+	struct stat one, other;
+	return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 static bool is_alias(const struct device *d, const char *selector)
 {
 	return d->config && d->config->alias && strcmp(d->config->alias, selector) == 0;
+}
+
+static bool has_tag(const struct device *d, const char *selector)
+{
+	return d->config && config_has_tag(d->config, selector);
 }
 
 static bool is_tty(const struct device *d, const char *selector)
@@ -56,91 +48,154 @@ static bool is_match(const struct device *d, const struct regex *regex)
 	return false;
 }
 
-static bool is_in_pool(const struct device *d, const char *selector, const struct regex *regex)
+/* What a selector may be, the exact before the vague. */
+enum sort { BY_ID, BY_ALIAS, BY_TAG, BY_TTY, BY_REGEX, SORTS };
+
+struct selector {
+	char *text;
+	struct regex *regex; /* NULL: it is none */
+};
+
+static bool goes_by(const struct device *d, const struct selector *s, enum sort sort)
 {
-	if (!d->config)
-		return false;
-	if (regex)
-		return is_match(d, regex);
-	return strcmp(selector, "*") == 0 || strcmp(d->id, selector) == 0 || is_alias(d, selector) || is_tty(d, selector);
+	switch (sort) {
+	case BY_ID:
+		return strcmp(d->id, s->text) == 0;
+	case BY_ALIAS:
+		return is_alias(d, s->text);
+	case BY_TAG:
+		return has_tag(d, s->text);
+	case BY_TTY:
+		return is_tty(d, s->text);
+	default:
+		return s->regex && is_match(d, s->regex);
+	}
+}
+
+int selector_new(const char *text, struct selector **ret, char *reason, size_t reason_size)
+{
+	_cleanup_(selector_freep) struct selector *s = calloc(1, sizeof(*s));
+
+	if (!s || !(s->text = strdup(text)))
+		return -ENOMEM;
+	int e = *text == '/' ? 0 : regex_compile(text, &s->regex, reason, reason_size);
+	/* What is no expression may still be a name. */
+	if (e < 0 && e != -EINVAL)
+		return e;
+	*ret = TAKE_PTR(s);
+	return e;
+}
+
+void selector_free(struct selector *s)
+{
+	if (!s)
+		return;
+	regex_free(s->regex);
+	free(s->text);
+	free(s);
+}
+
+bool selector_matches(const struct selector *s, const struct device *d)
+{
+	for (enum sort sort = BY_ID; sort < SORTS; sort++)
+		if (goes_by(d, s, sort))
+			return true;
+	return false;
+}
+
+bool selector_is_exact(const struct selector *s, const struct device *d)
+{
+	return goes_by(d, s, BY_ID) || goes_by(d, s, BY_ALIAS) || goes_by(d, s, BY_TTY);
+}
+
+/* managed: only such boards as a section manages. */
+static size_t collect(struct registry *r, const struct selector *s, enum sort sort, bool managed, struct device **matches)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->device_count; i++)
+		if (goes_by(r->devices[i], s, sort) && (!managed || device_is_managed(r->devices[i])))
+			matches[count++] = r->devices[i];
+	return count;
+}
+
+int registry_select(struct registry *r, const char *selector, struct device ***ret_matches, size_t *ret_count, char *text,
+		size_t text_size)
+{
+	_cleanup_free_ struct device **matches = calloc(r->device_count + 1, sizeof(*matches));
+	_cleanup_(selector_freep) struct selector *s = NULL;
+	size_t count = 0;
+
+	if (!matches)
+		return -ENOMEM;
+	int e = selector_new(selector, &s, text, text_size);
+	if (!s)
+		return e;
+	/* Nobody means a port that no section manages when he may mean a board. */
+	for (enum sort sort = BY_ID; sort < SORTS && count == 0; sort++)
+		count = collect(r, s, sort, true, matches);
+	for (enum sort sort = BY_ID; sort < SORTS && count == 0; sort++)
+		count = collect(r, s, sort, false, matches);
+	if (count == 0 && e < 0)
+		return e;
+	*ret_matches = TAKE_PTR(matches);
+	*ret_count = count;
+	return 0;
+}
+
+static int select_managed(struct registry *r, struct device ***ret_matches, size_t *ret_count)
+{
+	struct device **matches = calloc(r->device_count + 1, sizeof(*matches));
+	size_t count = 0;
+
+	if (!matches)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->device_count; i++)
+		if (device_is_managed(r->devices[i]))
+			matches[count++] = r->devices[i];
+	*ret_matches = matches;
+	*ret_count = count;
+	return 0;
 }
 
 int registry_pool(struct registry *r, const char *selector, const char ***ret_ids, size_t *ret_count, char *text,
 		size_t text_size)
 {
-	_cleanup_(regex_freep) struct regex *regex = NULL;
-	const char **ids = calloc(r->device_count + 1, sizeof(*ids));
-	size_t count = 0;
-	int e = 0;
+	_cleanup_free_ struct device **matches = NULL;
+	size_t count = 0, managed = 0;
 
-	if (!ids)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->device_count; i++)
-		if (is_in_pool(r->devices[i], selector, NULL))
-			ids[count++] = r->devices[i]->id;
-	if (count == 0 && strcmp(selector, "*") != 0 && *selector != '/')
-		e = regex_compile(selector, &regex, text, text_size);
-	for (size_t i = 0; regex && i < r->device_count; i++)
-		if (is_in_pool(r->devices[i], selector, regex))
-			ids[count++] = r->devices[i]->id;
-	if (e < 0) {
-		free(ids);
-		return e;
-	}
-	*ret_ids = ids;
-	*ret_count = count;
-	return 0;
-}
-
-static enum resolve_result conclude(struct search *s, struct device **ret, struct device ***ret_matches, size_t *ret_count)
-{
-	if (s->count == 1) {
-		*ret = s->matches[0];
-		free(s->matches);
-		return RESOLVED;
-	}
-	if (s->count == 0) {
-		free(s->matches);
-		return RESOLVE_NONE;
-	}
-	*ret_matches = s->matches;
-	*ret_count = s->count;
-	return RESOLVE_MANY;
-}
-
-static int search_regex(struct search *s, const char *selector, char *text, size_t text_size)
-{
-	_cleanup_(regex_freep) struct regex *regex = NULL;
-
-	int e = regex_compile(selector, &regex, text, text_size);
+	int e = strcmp(selector, "*") == 0 ? select_managed(r, &matches, &count)
+					   : registry_select(r, selector, &matches, &count, text, text_size);
 	if (e < 0)
 		return e;
-	for (size_t i = 0; i < s->registry->device_count; i++)
-		if (is_match(s->registry->devices[i], regex))
-			hit(s, s->registry->devices[i]);
+	const char **ids = calloc(count + 1, sizeof(*ids));
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		if (device_is_managed(matches[i]))
+			ids[managed++] = matches[i]->id;
+	*ret_ids = ids;
+	*ret_count = managed;
 	return 0;
 }
 
 enum resolve_result registry_resolve(struct registry *r, const char *selector, struct device **ret, struct device ***ret_matches,
 		size_t *ret_count, char *text, size_t text_size)
 {
-	struct search s = {.registry = r};
-	struct device *exact = selector ? registry_by_id(r, selector) : NULL;
+	_cleanup_free_ struct device **matches = NULL;
+	size_t count = 0;
 
-	if (exact) {
-		*ret = exact;
+	int e = selector ? registry_select(r, selector, &matches, &count, text, text_size)
+			 : select_managed(r, &matches, &count);
+	if (e == -EINVAL)
+		return RESOLVE_BAD_REGEX;
+	if (e < 0 || count == 0)
+		return RESOLVE_NONE;
+	if (count == 1) {
+		*ret = matches[0];
 		return RESOLVED;
 	}
-	/* Nobody means a port that no section manages when he means "the" board. */
-	for (size_t i = 0; i < r->device_count; i++)
-		if (selector ? is_alias(r->devices[i], selector) : r->devices[i]->config != NULL)
-			hit(&s, r->devices[i]);
-	for (size_t i = 0; selector && s.count == 0 && i < r->device_count; i++)
-		if (is_tty(r->devices[i], selector))
-			hit(&s, r->devices[i]);
-	if (selector && s.count == 0 && *selector != '/' && search_regex(&s, selector, text, text_size) < 0) {
-		free(s.matches);
-		return RESOLVE_BAD_REGEX;
-	}
-	return conclude(&s, ret, ret_matches, ret_count);
+	*ret_matches = TAKE_PTR(matches);
+	*ret_count = count;
+	return RESOLVE_MANY;
 }

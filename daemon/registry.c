@@ -230,7 +230,7 @@ void registry_add_port(struct registry *r, const struct usb_port *port)
 	if (is_new && registry_add_device(r, i->id, &i->learnt, &d) < 0)
 		return;
 	device_plugged(d, port, config);
-	if (is_new)
+	if (!d->private->announced && device_is_managed(d))
 		announce(r, d);
 	registry_jobs_adopt(r, d);
 }

@@ -70,13 +70,26 @@ struct device *registry_at(struct registry *r, size_t index); /* sorted by id */
 struct device *registry_by_id(struct registry *r, const char *id);
 
 enum resolve_result { RESOLVED, RESOLVE_NONE, RESOLVE_MANY, RESOLVE_BAD_REGEX };
-/* A selector of the API (NULL: the only board): exact id, alias, tty (also a symlink's target), then VID:PID[:interface] regex.
+/* A selector of the API (NULL: the only board): exact id, alias, tag, tty (also a symlink's target), then VID:PID[:interface]
+ * regex; of each sort first what a section manages.
  * MANY: matches (malloc'd array of borrowed devices). BAD_REGEX: text says where. */
 enum resolve_result registry_resolve(struct registry *r, const char *selector, struct device **ret, struct device ***ret_matches,
 		size_t *ret_count, char *text, size_t text_size);
 
-/* The boards of a pool: "*" all that a section manages; else those with exactly this id, alias or tty, and if there are none
- * those that match as VID:PID[:interface] regex. ids: malloc'd array of borrowed ids, perhaps empty. 0, -ENOMEM, -EINVAL
+/* All boards that go by a selector, by its first sort that any goes by: malloc'd array of borrowed devices, perhaps empty. 0,
+ * -ENOMEM, -EINVAL (nobody goes by it, and it is no regex: text says where it breaks). */
+int registry_select(struct registry *r, const char *selector, struct device ***ret_matches, size_t *ret_count, char *text,
+		size_t text_size);
+/* A selector for boards to come. 0; -ENOMEM; -EINVAL and a selector: it is no regex (reason says where it breaks), and may be
+ * a name. */
+struct selector;
+int selector_new(const char *text, struct selector **ret, char *reason, size_t reason_size);
+void selector_free(struct selector *s);
+DEFINE_FREEP(struct selector, selector_free)
+bool selector_matches(const struct selector *s, const struct device *d); /* by any sort */
+bool selector_is_exact(const struct selector *s, const struct device *d); /* its id, its alias or its tty */
+
+/* The boards of a pool: "*" all that a section manages; else of those that go by the selector. ids: malloc'd array of borrowed ids, perhaps empty. 0, -ENOMEM, -EINVAL
  * (text says where the regex breaks). */
 int registry_pool(struct registry *r, const char *selector, const char ***ret_ids, size_t *ret_count, char *text,
 		size_t text_size);

@@ -105,6 +105,7 @@ static char *hint_with_names(const struct mcumgr_error *error)
 	bool several = mcumgr_error_is(error, "AmbiguousDevice");
 	const char *key = several ? "matches" : "available";
 	size_t i, n = member_count(error->parameters, key), size;
+	bool detailed = n && member_count(error->parameters, "details") == n;
 	char *text;
 	FILE *f = open_memstream(&text, &size);
 
@@ -117,7 +118,7 @@ static char *hint_with_names(const struct mcumgr_error *error)
 	if (n)
 		fprintf(f, "%s\n", several ? "These match:" : "There is:");
 	for (i = 0; i < n; i++) {
-		const char *name = json_object_get_string(member_at(error->parameters, key, i));
+		const char *name = json_object_get_string(member_at(error->parameters, detailed ? "details" : key, i));
 
 		/* On its own line each, and no more than its own line. */
 		fprintf(f, " - %s\n", show(name));

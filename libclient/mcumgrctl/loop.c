@@ -108,8 +108,14 @@ static int make_boards(struct ctl *ctl, json_object *reply)
 
 static int find_boards(struct ctl *ctl)
 {
-	_cleanup_json_ json_object *reply = NULL;
-	int r = ctl->all ? ctl_call(ctl, "List", NULL, &reply) : 0;
+	_cleanup_json_ json_object *parameters = NULL, *reply = NULL;
+	int r;
+
+	if (ctl->all && ctl->device) {
+		parameters = json_object_new_object();
+		json_object_object_add(parameters, "device", json_object_new_string(ctl->device));
+	}
+	r = ctl->all ? ctl_call(ctl, "List", parameters, &reply) : 0;
 
 	return r ? r : make_boards(ctl, reply);
 }

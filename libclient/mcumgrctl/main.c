@@ -43,8 +43,10 @@ static int check(struct ctl *ctl)
 	bool serial = ctl->serial, device = args_global(ctl->args, "device")->given;
 	bool usb = args_global(ctl->args, "usb-serial")->given;
 
-	if (all + device + serial + usb > 1)
-		return args_refuse(ctl->args, NULL, "--all, --device, --serial and --usb-serial exclude each other");
+	if (device + serial + usb > 1)
+		return args_refuse(ctl->args, NULL, "--device, --serial and --usb-serial exclude each other");
+	if (all && serial)
+		return args_refuse(ctl->args, NULL, "--all and --serial exclude each other");
 	if (ctl->baud && !serial)
 		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).",
 			"--baud goes with --serial only");

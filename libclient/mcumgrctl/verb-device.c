@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "libclient/mcumgrctl/ctl.h"
-#include "libclient/mcumgrctl/port.h"
-#include "libclient/mcumgrctl/table.h"
 #include "libclient/mcumgrctl/text.h"
 #include "libclient/mcumgrctl/verbs.h"
 #include "proto/macro.h"
@@ -21,14 +19,14 @@ int verb_take_device(struct ctl *ctl, json_object *parameters _unused_)
 
 	if (!device)
 		return 0;
-	if (ctl->device || ctl->serial || ctl->all)
+	if (ctl->device || ctl->serial)
 		return args_refuse(ctl->args, NULL, "the board is named twice: %s, and by an option", show(device));
 	ctl->device = device;
 	return 0;
 }
 
 /* With the share of the job that keeps it busy. */
-static char *state(json_object *device)
+char *device_state(json_object *device)
 {
 	json_object *job = json_object_object_get(device, "job");
 	const char *name = member_string(device, "state");
@@ -36,46 +34,9 @@ static char *state(json_object *device)
 
 	if (name && job && strcmp(name, "busy") == 0 && member_int(job, "percent", &percent))
 		return format("%s (%s %" PRId64 " %%)", name, show_key(job, "kind"), percent);
+	if (name && strcmp(name, "absent") == 0 && member_string(device, "since"))
+		return format("absent since %s", show_key(device, "since"));
 	return format("%s", name ? name : "?");
-}
-
-static bool any_member(json_object *reply, const char *key)
-{
-	size_t i, n = member_count(reply, "devices");
-
-	for (i = 0; i < n; i++)
-		if (json_object_object_get(member_at(reply, "devices", i), key))
-			return true;
-	return false;
-}
-
-void list_print(struct board *b, json_object *reply)
-{
-	const char *columns[9] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION" };
-	bool reasons = any_member(reply, "reason"), leases = any_member(reply, "lease");
-	size_t i, n = member_count(reply, "devices"), more = 6;
-	struct table *t;
-
-	if (!n) {
-		note(b, "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n");
-		return;
-	}
-	if (leases)
-		columns[more++] = "LOCKED BY";
-	if (reasons)
-		columns[more] = "REASON";
-	t = table_new(columns);
-	for (i = 0; i < n; i++) {
-		json_object *d = member_at(reply, "devices", i);
-		json_object *lease = json_object_object_get(d, "lease");
-		_cleanup_free_ char *usb = port_usb_id(d), *shown = state(d), *holder = lease ? lease_holder(lease) : NULL;
-		const char *reason = member_string(d, "reason");
-
-		table_row(t, (const char *const[]){ member_string(d, "id"), member_string(d, "name"), shown,
-				     member_string(d, "tty"), usb, member_string(d, "version"), leases ? holder : reason,
-				     reason });
-	}
-	table_print(t, b->out);
 }
 
 /* "2026-01-02T03:04:05.678Z" -> "03:04:05.678": what a line of a running log needs. */
@@ -122,7 +83,7 @@ static void say_firmware(struct board *b, json_object *firmware)
 static void say_event(struct board *b, const char *event, json_object *reply)
 {
 	json_object *device = json_object_object_get(reply, "device");
-	_cleanup_free_ char *shown = state(device);
+	_cleanup_free_ char *shown = device_state(device);
 
 	if (strcmp(event, "job") == 0) {
 		say_job(b, json_object_object_get(reply, "job"));
@@ -199,12 +160,12 @@ const struct verb device_verbs[] = {
 		.summary = "wait until boards are in a state",
 		.options = wait_options,
 		.words = verb_device_words,
-		.prepare = verb_take_device,
+		.prepare = wait_prepare,
 		.method = "Watch",
 		.flags = VERB_DEVICE | VERB_STREAM,
 		.event = wait_event,
 		.expired = wait_expired,
-		.help = "Waits until a board is in a state (ready); with --device that one, with --all every one there is, and at\n"
-			"least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
+		.help = "Waits until a board is in a state (ready); with --device one that goes by it, and need not be known yet;\n"
+			"with --all every one (that goes by --device), and at least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
 	{ .name = NULL },
 };

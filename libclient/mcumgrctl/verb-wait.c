@@ -48,6 +48,16 @@ static void take(struct board *b, const char *event, json_object *device)
 		json_object_object_add(b->memory, id, json_object_new_string(state));
 }
 
+/* A board that is named need not be known yet. */
+int wait_prepare(struct ctl *ctl, json_object *parameters)
+{
+	int r = verb_take_device(ctl, parameters);
+
+	if (r == 0 && ctl->device)
+		json_object_object_add(parameters, "expect", json_object_new_boolean(true));
+	return r;
+}
+
 void wait_event(struct board *b, json_object *reply)
 {
 	const char *event = member_string(reply, "event");
@@ -86,5 +96,11 @@ void wait_expired(struct board *b)
 	if (fclose(f))
 		out_of_memory();
 	message = format("not %s in time", wanted(b));
+	if (!*hint && b->name) {
+		_cleanup_free_ char *nobody = format("no board goes by '%s'", show(b->name));
+
+		board_fail(b, CODE_SILENT, "TimedOut", message, nobody);
+		return;
+	}
 	board_fail(b, CODE_SILENT, "TimedOut", message, *hint ? hint : "there is no board");
 }

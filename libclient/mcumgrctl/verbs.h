@@ -11,7 +11,8 @@ extern const struct verb device_verbs[], lease_verbs[], setup_verbs[], doctor_ve
 /* With more to them than a row. */
 extern const struct arg list_ports_options[];
 enum next list_next(struct board *b, json_object *reply, const struct mcumgr_error *error);
-void list_print(struct board *b, json_object *reply);
+char *device_state(json_object *device); /* with what belongs to it; malloc'd */
+int wait_prepare(struct ctl *ctl, json_object *parameters);
 void wait_event(struct board *b, json_object *reply);
 void wait_expired(struct board *b);
 char *lease_holder(json_object *lease); /* "alice, 123"; malloc'd */

@@ -80,7 +80,8 @@ def run(method, generate):
         yield "\t" + line
     if method.stream:
         yield from ["\tif (run->more)"] if method.single else []
-        yield f"\t\treturn {method.name}_stream(m, &a, on_{method.word}, run, &run->error);"
+        indent = "\t\t" if method.single else "\t"
+        yield f"{indent}return {method.name}_stream(m, &a, on_{method.word}, run, &run->error);"
     if method.single:
         yield f"\tr = {method.name}(m, &a, &reply, &run->error);"
         yield "\tif (r == 0)"

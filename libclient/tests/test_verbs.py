@@ -277,7 +277,7 @@ def test_wait_for(daemon, ctl, argv, events, code, out, err):
     split = 2 if "-d" in argv else 0
     result = ctl(*argv[:split], "wait-for", *argv[split:])
     assert (result.code, result.out, result.err) == (code, out, err)
-    assert daemon.calls == [("Watch", {"device": "a"} if split else {}, True)]
+    assert daemon.calls == [("Watch", {"device": "a", "expect": True} if split else {}, True)]
     as_json = ctl("--json", *argv[:split], "wait-for", *argv[split:])
     lines = [json.loads(line) for line in as_json.out.splitlines()]
     assert as_json.code == code and lines[:len(replies)] == replies

@@ -51,6 +51,41 @@ enum resolve_result registry_resolve(struct registry *r _unused_, const char *se
 	return RESOLVED;
 }
 
+int registry_select(struct registry *r _unused_, const char *selector, struct device ***ret_matches, size_t *ret_count,
+		char *text _unused_, size_t text_size _unused_)
+{
+	*ret_matches = calloc(1, sizeof(**ret_matches));
+	**ret_matches = &board;
+	*ret_count = strcmp(selector, "a") == 0;
+	return 0;
+}
+
+struct selector {
+	char text;
+};
+
+int selector_new(const char *text, struct selector **ret, char *reason _unused_, size_t reason_size _unused_)
+{
+	*ret = calloc(1, sizeof(**ret));
+	(*ret)->text = *text;
+	return 0;
+}
+
+void selector_free(struct selector *s)
+{
+	free(s);
+}
+
+bool selector_matches(const struct selector *s, const struct device *d)
+{
+	return s->text == *d->id;
+}
+
+bool selector_is_exact(const struct selector *s, const struct device *d)
+{
+	return s->text == *d->id;
+}
+
 void registry_observe(struct registry *r _unused_, struct registry_observer *o)
 {
 	o->next = observers;
@@ -192,6 +227,11 @@ void device_cancel(struct device *d _unused_, struct request *request)
 void device_expect_reboot(struct device *d _unused_, bool recovery_wanted, bool taken _unused_)
 {
 	atomic_fetch_add(&reboots, recovery_wanted ? 100 : 1);
+}
+
+bool device_is_managed(const struct device *d _unused_)
+{
+	return true;
 }
 
 void device_reset_state(struct device *d _unused_)

@@ -164,7 +164,7 @@ static const struct complaint {
 	{ "[device a]\nserial = x\nalias = a b\n",
 		"FILE:3: bad value 'a b' for alias; allowed: 1 to 64 letters, digits, '.', '_' and '-'" },
 	{ "[device a]\nserial = x\nspeed = 1\n",
-		"FILE:3: unknown key 'speed'; allowed: match serial path alias baud flow dtr rts timeout_ms retries frame_size "
+		"FILE:3: unknown key 'speed'; allowed: match serial path alias tags baud flow dtr rts timeout_ms retries frame_size "
 		"probe quiet_ms line_delay_ms window framing broken_count broken_window_ms console_lines console_bytes console_log log_size log_count tty" },
 	{ "[device a]\nserial = x\nudp = 10.0.0.1\n",
 		"FILE:3: 'udp': boards over UDP and Bluetooth are not supported, serial ports only" },
