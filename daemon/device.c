@@ -119,6 +119,16 @@ void device_learned(struct device *d)
 	registry_device_save(d->registry, d, &d->private->learnt);
 }
 
+/* One of the buffers is for the reply (SMP §6.4). Recovery has one buffer for messages, and others for their lines. */
+static unsigned int room(const struct device *d)
+{
+	bool recovery = d->state == DEVICE_RECOVERY || d->private->probe.recovery;
+
+	if (recovery || !d->info.has_parameters)
+		return 2;
+	return d->info.buffer_count > 1 ? d->info.buffer_count - 1 : 1;
+}
+
 static const char *found_reason(const struct device *d, enum device_state state)
 {
 	if (d->config->probe == PROBE_NEVER)
@@ -145,6 +155,7 @@ void device_found(struct device *d, enum device_state state)
 	session_release(d->session);
 	const char *reason = found_reason(d, state);
 	device_set_state(d, state, reason ? "%s" : NULL, reason);
+	session_set_room(d->session, room(d));
 	if (p->back)
 		p->back(p->back_user);
 }
@@ -237,6 +248,7 @@ void device_learn_parameters(struct device *d, const struct value *reply)
 		d->info.buffer_count = (unsigned int)count;
 	}
 	session_set_message_max(d->session, serial_message_max(framing(d), buffer_size(d)));
+	session_set_room(d->session, room(d));
 }
 
 void device_tune(struct device *d, const struct device_tuning *tuning)
@@ -269,6 +281,11 @@ void device_limits(const struct device *d, struct device_limits *ret)
 	ret->message_max = serial_message_max(framing(d), buffer_size(d));
 	ret->window_max = max;
 	ret->window_start = 1;
+}
+
+bool device_watches(const struct device *d)
+{
+	return d->session && session_watches(d->session);
 }
 
 void device_set_window(struct device *d, unsigned int window)

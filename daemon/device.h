@@ -132,6 +132,8 @@ struct device_limits {
 	unsigned int window_max, window_start;
 };
 void device_limits(const struct device *d, struct device_limits *ret);
+/* Whether the loss of a watched request would be noticed before its deadline (session_watches). */
+bool device_watches(const struct device *d);
 /* Requests in flight from now on. */
 void device_set_window(struct device *d, unsigned int window);
 

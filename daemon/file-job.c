@@ -258,7 +258,7 @@ static int ask(struct file_job *f, uint8_t id, struct writer *w, unsigned int an
 {
 	request_release(&f->request);
 	f->request = (struct request){.class = REQUEST_JOB, .op = SMP_READ, .group = SMP_FS, .id = id,
-		.repeat = REPEAT_HARMLESS, .answer_ms = answer_ms, .timeout_ms = f->timeout_ms, .done = answered, .user = f};
+		.repeat = REPEAT_HARMLESS, .answer_ms = answer_ms, .timeout_ms = f->timeout_ms, .watched = true, .done = answered, .user = f};
 	int r = writer_finish(w, &f->request.payload, &f->request.payload_size);
 	if (r == 0)
 		r = device_submit(f->job.device, &f->request);

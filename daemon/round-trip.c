@@ -26,14 +26,15 @@ void round_trip_lost(struct round_trip *r)
 		r->doublings++;
 }
 
+uint64_t round_trip_us(const struct round_trip *r, uint64_t slack_us)
+{
+	return r->smoothed_us + (4 * r->variation_us > slack_us ? 4 * r->variation_us : slack_us);
+}
+
 unsigned int round_trip_ms(const struct round_trip *r, unsigned int most)
 {
-	uint64_t slack_us = 4 * r->variation_us, ms;
-
 	if (!r->smoothed_us)
 		return most;
-	if (slack_us < ROUND_TRIP_SLACK_MS * 1000)
-		slack_us = ROUND_TRIP_SLACK_MS * 1000;
-	ms = (r->smoothed_us + slack_us + 999) / 1000 << r->doublings;
+	uint64_t ms = (round_trip_us(r, ROUND_TRIP_SLACK_MS * 1000) + 999) / 1000 << r->doublings;
 	return ms < most ? (unsigned int)ms : most;
 }

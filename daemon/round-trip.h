@@ -15,6 +15,9 @@ struct round_trip {
 };
 
 void round_trip_took(struct round_trip *r, uint64_t us);
+/* The smoothed time plus four times the variation, that at least slack_us. */
+uint64_t round_trip_us(const struct round_trip *r, uint64_t slack_us);
+
 void round_trip_lost(struct round_trip *r);
 
 /* most: what holds until something was measured, and the bound afterwards. */

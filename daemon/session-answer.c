@@ -44,7 +44,7 @@ void session_fail(struct session *s, struct session_request *e, int error, const
 }
 
 /* Sends again, or, when nothing may be sent now, waits for that. */
-static void repeat(struct session *s, struct session_request *e)
+void session_repeat(struct session *s, struct session_request *e)
 {
 	s->counters.retries++;
 	if (session_may_send(s, e) && session_now() >= s->silent_until)
@@ -71,7 +71,7 @@ static bool back_off(struct session *s, struct session_request *e, const struct 
 {
 	const struct request *request = e->request;
 	uint64_t now = session_now();
-	if (status->group >= 0 || status->rc != SMP_EBUSY || (request->group == SMP_OS && request->id == 5))
+	if (status->group >= 0 || status->rc != SMP_EBUSY || session_is_question(s, e) || (request->group == SMP_OS && request->id == 5))
 		return false;
 	if (!e->busy_until) {
 		unsigned int patience = session_board_ms(s, request);
@@ -126,7 +126,7 @@ static void take_payload(struct session *s, struct session_request *e, const str
 {
 	answer->payload = reply;
 	if (answer->status.failed && switch_version(s, e, &answer->status))
-		repeat(s, e);
+		session_repeat(s, e);
 	else if (!answer->status.failed || !back_off(s, e, &answer->status))
 		finish_with_status(s, e, answer);
 	smp_status_release(&answer->status);
@@ -192,6 +192,7 @@ void session_take_message(struct session *s, const uint8_t *data, size_t size)
 	}
 	struct session_request *e = find_request(s, &header);
 	forget_stuck(s, header.sequence);
+	session_watch_heard(s, header.sequence);
 	if (e)
 		take_answer(s, e, header.sequence, data + SMP_HEADER_SIZE, size - SMP_HEADER_SIZE);
 	else {
@@ -216,7 +217,7 @@ void session_take_damage(struct session *s, enum serial_damage why)
 			s->settings.framing != SERIAL_CONSOLE || e->repeats >= s->settings.retries)
 		return;
 	e->repeats++;
-	repeat(s, e);
+	session_repeat(s, e);
 	e->hurried = true;
 }
 
@@ -247,26 +248,37 @@ static void remember_stuck(struct session *s, const struct session_request *e)
 	s->stuck_until = now + SESSION_STUCK_MS;
 }
 
-static void lose(struct session *s, struct session_request *e, uint64_t now)
+void session_trace_lost(struct session *s, const struct session_request *e)
 {
 	const struct request *request = e->request;
 	const struct smp_header sent = { .op = request->op, .group = request->group, .id = request->id,
 		.sequence = e->sequences[e->sequence_count - 1] };
 	session_trace(s, TRACE_TIMEOUT, &sent, SMP_HEADER_SIZE + request->payload_size, e->attempts);
+}
+
+static void lose(struct session *s, struct session_request *e, uint64_t now)
+{
+	/* The end of the last line may be what was lost; once for all that was sent before. */
+	if (s->sequences[e->sequences[e->sequence_count - 1]].number >= s->ended_number)
+		s->line_open = true;
+	if (session_is_question(s, e)) {
+		session_fail(s, e, -ETIMEDOUT, "no answer");
+		return;
+	}
+	session_trace_lost(s, e);
 	s->counters.timeouts++;
-	s->line_open = true; /* the end of its last line may be what was lost */
 	session_pacing_lost(s, &s->sequences[e->sequences[e->sequence_count - 1]]);
 	session_type_lost(s, &s->sequences[e->sequences[e->sequence_count - 1]]);
 	if (s->flying_count == 1 && s->port) {
 		port_discard_unsent(s->port);
-		s->wire_free_at = now;
+		s->wire_free_us = 1000 * now;
 	}
 	if (s->settings.framing == SERIAL_RAW) {
 		serial_reader_reset(s->reader);
 		s->silent_until = now + SESSION_RAW_SILENCE_MS;
 	}
 	if (may_repeat(s, e)) {
-		repeat(s, e);
+		session_repeat(s, e);
 		return;
 	}
 	remember_stuck(s, e);
@@ -284,7 +296,7 @@ void session_expire_flying(struct session *s, uint64_t now)
 		}
 		if (e->backing_off) {
 			e->backing_off = false;
-			repeat(s, e);
+			session_repeat(s, e);
 		} else {
 			lose(s, e, now);
 		}

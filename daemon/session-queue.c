@@ -37,9 +37,12 @@ void session_cancel(struct session *s, struct request *request)
 	struct session_request *e = TAKE_PTR(request->pending);
 	if (!e)
 		return;
+	/* What the board has answered later messages to has left, and its line is ended. */
+	bool done_with = e->flying && s->sequences[e->sequences[e->sequence_count - 1]].number < s->answered_number;
+	s->passed_over += done_with;
 	session_unlink(s, e);
 	free(e);
-	if (!s->flying_count && s->port) {
+	if (!s->flying_count && s->port && !done_with) {
 		port_discard_unsent(s->port);
 		s->line_open = true; /* the newline that was to end it may be among what was discarded */
 	}
@@ -84,9 +87,10 @@ bool session_is_crowded(const struct session *s)
 static bool has_room(const struct session *s, const struct session_request *e)
 {
 	const struct session_request *other;
-	if (!s->flying_count)
+	size_t flying = s->flying_count - session_questions(s);
+	if (!flying)
 		return true;
-	if (s->flying_count >= s->window)
+	if (flying >= s->window)
 		return false;
 	if (e->request->class == REQUEST_JOB)
 		return true;

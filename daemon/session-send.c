@@ -55,6 +55,11 @@ static unsigned int current_gap(const struct session *s)
 	return s->pacing == PACING_TRIED ? SESSION_PAUSE_MS : s->line_delay;
 }
 
+uint64_t session_wire_us(const struct session *s, size_t bytes)
+{
+	return s->settings.baud ? (uint64_t)bytes * 10000000 / s->settings.baud : 0;
+}
+
 uint64_t session_wire_ms(const struct session *s, size_t bytes)
 {
 	return s->settings.baud ? ((uint64_t)bytes * 10000 + s->settings.baud - 1) / s->settings.baud : 0;
@@ -94,6 +99,7 @@ static uint64_t end_open_line(struct session *s)
 	s->line_open = false;
 	s->own_newline = true;
 	session_shell_hears(s, '\n');
+	s->ended_number = s->allocated;
 	port_send(s->port, (const uint8_t *)"\n", 1, &end, 1, SESSION_FLUSH_MS);
 	s->counters.bytes_sent++;
 	return SESSION_FLUSH_MS;
@@ -104,17 +110,18 @@ static void put_on_wire(struct session *s, struct session_request *e, const stru
 {
 	struct session_sequence *q = &s->sequences[header->sequence];
 	unsigned int gap = s->settings.framing == SERIAL_CONSOLE ? current_gap(s) : 0;
-	uint64_t now = session_now(), start = s->wire_free_at > now ? s->wire_free_at : now;
+	uint64_t now = session_now_us(), pause_ms;
 
 	e->lines = frame->line_count;
 	q->paced = gap;
 	q->burst = e->lines + lines_in_flight(s, e);
-	uint64_t typing_ms = session_type_before(s, e->request, q);
-	s->wire_free_at = start + typing_ms + end_open_line(s) + session_wire_ms(s, frame->size) + (uint64_t)gap * frame->line_count;
+	pause_ms = session_type_before(s, e->request, q) + end_open_line(s) + (uint64_t)gap * frame->line_count;
+	s->wire_free_us = (s->wire_free_us > now ? s->wire_free_us : now) + 1000 * pause_ms + session_wire_us(s, frame->size);
+	q->out_us = s->wire_free_us;
 	/* An error here is a stuck or vanishing tty: the deadline, or the port's own end, will tell. */
 	port_send(s->port, frame->data, frame->size, frame->lines, frame->line_count, gap);
 	s->counters.bytes_sent += frame->size;
-	e->deadline = deadline_of(s, e, s->wire_free_at);
+	e->deadline = deadline_of(s, e, s->wire_free_us / 1000 + 1);
 	session_trace(s, TRACE_SENT, header, SMP_HEADER_SIZE + header->length, e->attempts);
 }
 
@@ -155,6 +162,7 @@ void session_pacing_answered(struct session *s, const struct session_sequence *q
 	s->bursts_lost = 0;
 	if (!q->paced) {
 		s->burst_answered = true;
+		s->bursts_answered += s->bursts_answered < SESSION_BURSTS_TRUSTED;
 		return;
 	}
 	if (s->pacing != PACING_TRIED)
@@ -164,7 +172,8 @@ void session_pacing_answered(struct session *s, const struct session_sequence *q
 	s->learnt = true;
 }
 
-/* A board that has taken a burst before may have lost this one by accident: it takes some in a row to make it suspect. */
+/* A board that has taken a burst before may have lost this one by accident: it takes some in a row to make it suspect, and
+ * more when it has taken many. */
 void session_pacing_lost(struct session *s, const struct session_sequence *q)
 {
 	if (s->settings.line_delay_ms >= 0 || s->settings.framing != SERIAL_CONSOLE || q->burst < SESSION_BURST_LINES ||
@@ -177,7 +186,7 @@ void session_pacing_lost(struct session *s, const struct session_sequence *q)
 		return;
 	}
 	bool chunk = q->owner && q->owner->request->class == REQUEST_JOB;
-	unsigned int suspect = !s->burst_answered ? 1 : chunk ? SESSION_BURSTS_LOST : SESSION_BURSTS_REFUSED;
+	unsigned int suspect = !s->burst_answered ? 1 : chunk ? SESSION_BURSTS_LOST + s->bursts_answered / 4 : SESSION_BURSTS_REFUSED;
 	if (s->pacing == PACING_NONE && !q->paced && ++s->bursts_lost >= suspect)
 		s->pacing = PACING_TRIED;
 }

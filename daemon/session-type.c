@@ -35,7 +35,7 @@ int session_type(struct session *s, const uint8_t *data, size_t size)
 	const uint8_t *rest = data;
 	size_t left = size;
 
-	uint64_t now = session_now();
+	uint64_t now = session_now_us();
 
 	if (s->closed || !s->port)
 		return -ENOTCONN;
@@ -52,8 +52,8 @@ int session_type(struct session *s, const uint8_t *data, size_t size)
 		session_shell_hears(s, rest[i]);
 	s->own_newline &= left == 0;
 	s->counters.bytes_sent += size;
-	s->wire_free_at = (s->wire_free_at > now ? s->wire_free_at : now) + session_wire_ms(s, size);
-	s->typed_until = s->wire_free_at;
+	s->wire_free_us = (s->wire_free_us > now ? s->wire_free_us : now) + session_wire_us(s, size);
+	s->typed_until = s->wire_free_us / 1000;
 	s->typed_open = data[size - 1] != '\n';
 	return 0;
 }

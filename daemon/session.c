@@ -14,6 +14,11 @@ void request_release(struct request *request)
 	request->payload_size = 0;
 }
 
+uint64_t session_now_us(void)
+{
+	return uv_hrtime() / 1000;
+}
+
 uint64_t session_now(void)
 {
 	return uv_hrtime() / 1000000;
@@ -80,6 +85,7 @@ static void on_timer(uv_timer_t *timer)
 	session_expire_flying(s, now);
 	session_expire_waiting(s, now);
 	session_pump(s);
+	session_watch_ask(s, now);
 	session_rearm(s);
 }
 
@@ -105,6 +111,7 @@ void session_rearm(struct session *s)
 		sooner(&at, e->deadline);
 	TAILQ_FOREACH(e, &s->waiting, link)
 		sooner(&at, session_waits_until(s, e));
+	sooner(&at, session_watch_until(s));
 	if (s->silent_until > now && s->waiting_count)
 		sooner(&at, s->silent_until);
 	if (s->urgent)
@@ -134,6 +141,7 @@ int session_new(uv_loop_t *loop, const struct session_settings *settings, const 
 		s->callbacks = *callbacks;
 	s->user = user;
 	s->window = 1;
+	s->room = 2;
 	s->version = SMP_V2;
 	if (settings->line_delay_ms > 0)
 		s->line_delay = (unsigned int)settings->line_delay_ms;
@@ -203,11 +211,14 @@ void session_attach(struct session *s, struct port *port)
 	s->port = port;
 	s->answered = false;
 	s->line_open = true;
-	s->wire_free_at = s->silent_until = s->typed_until = 0;
+	s->wire_free_us = s->silent_until = s->typed_until = 0;
+	s->answered_number = s->ended_number = s->allocated;
+	s->rhythm = (struct round_trip){0};
+	s->passed_over = 0;
 	s->typed_open = false;
 	s->stuck_number = 0;
 	s->short_answered = s->burst_answered = false;
-	s->bursts_lost = 0;
+	s->bursts_lost = s->bursts_answered = 0;
 	reset_reader(s);
 	session_wake(s);
 }
@@ -249,6 +260,7 @@ void session_received(struct session *s, const uint8_t *data, size_t size)
 	s->feeding = false;
 	if (s->reset_wanted)
 		reset_reader(s);
+	session_watch_sweep(s);
 	tell_learnt(s);
 	session_pump(s);
 	session_rearm(s);
@@ -291,6 +303,11 @@ void session_set_window(struct session *s, unsigned int window)
 {
 	s->window = window ? window : 1;
 	session_wake(s);
+}
+
+void session_set_room(struct session *s, unsigned int messages)
+{
+	s->room = messages;
 }
 
 void session_set_job_active(struct session *s, bool active)

@@ -12,6 +12,11 @@
  * off and repeats for both, except group 0 id 5. Answers that match nothing in flight are dropped and counted; a reply to an
  * earlier attempt of the same request counts as its answer.
  *
+ * Watched requests: a board answers in order. When the answer to one is overdue, by the pace of the answers before, the board is
+ * asked something harmless; an answer to that, or to anything else sent later, means that the request or its answer was lost.
+ * It is then repeated at once, or fails, long before its deadline. Not with raw framing, and only while the board has room for
+ * the question (session_set_room).
+ *
  * Held (session_hold): nothing is sent; what is queued waits, its deadline stands still, at most 30 s. Used for the quiet
  * time after attach and reset, and while the port is away (then -ENODEV after the hold ends with session_detach).
  *
@@ -43,6 +48,7 @@ struct answer {
 	const struct value *payload; /* NULL unless error is 0 or -EREMOTEIO; borrowed until done returns */
 	const char *text;	     /* a sentence when error is not 0 */
 	unsigned int attempts;
+	bool passed_over; /* -ETIMEDOUT, and the board has answered something that was sent later */
 	uint64_t round_trip_us;
 };
 
@@ -57,6 +63,7 @@ struct request {
 	unsigned int answer_ms;	 /* the board's own time for this; 0: the session's timeout_ms */
 	unsigned int timeout_ms; /* replaces the session's timeout_ms; 0: keep it */
 	bool any_state;		 /* goes out although the session is held: probing and the update itself */
+	bool watched;		 /* see above */
 	void (*done)(struct request *request, const struct answer *answer);
 	void *user;
 	struct session_request *pending; /* private; NULL when not submitted */
@@ -105,6 +112,9 @@ int session_type(struct session *s, const uint8_t *data, size_t size);
 void session_set_message_max(struct session *s, size_t bytes); /* 0: unlimited until known */
 size_t session_message_max(const struct session *s);
 void session_set_window(struct session *s, unsigned int window);
+/* Messages that the board can hold before it has answered any, the reply's buffer not counted. */
+void session_set_room(struct session *s, unsigned int messages);
+bool session_watches(const struct session *s); /* a loss of something watched would be noticed, should it happen now */
 void session_set_job_active(struct session *s, bool active);
 void session_set_version(struct session *s, enum smp_version version);
 enum smp_version session_version(const struct session *s);

@@ -17,6 +17,7 @@ struct flight {
 	struct transfer_run *run;
 	struct transfer_chunk chunk;
 	bool busy;
+	bool patient; /* given the time of an erase, because its loss would be noticed otherwise */
 };
 
 struct transfer_run {
@@ -79,12 +80,15 @@ static bool is_usual(const struct transfer_chunk *chunk, bool last)
 	return !chunk->first && !chunk->close && !last;
 }
 
-static void set_deadline(const struct transfer_run *run, const struct transfer_chunk *chunk, struct request *request)
+static void set_deadline(const struct transfer_run *run, struct flight *f)
 {
+	const struct transfer_chunk *chunk = &f->chunk;
+	struct request *request = &f->request;
 	bool last = is_last(run, chunk);
 
 	request->timeout_ms = run->timeout_ms;
-	request->answer_ms = may_erase(run, chunk) ? ERASE_ANSWER_MS : last ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
+	f->patient = chunk->first && !run->callbacks->quick && device_watches(run->device);
+	request->answer_ms = f->patient || may_erase(run, chunk) ? ERASE_ANSWER_MS : last ? LAST_ANSWER_MS : CHUNK_ANSWER_MS;
 	if (run->timeout_ms || !is_usual(chunk, last) || !run->round_trip.smoothed_us)
 		return;
 	request->timeout_ms = round_trip_ms(&run->round_trip, CHUNK_ANSWER_MS);
@@ -108,10 +112,11 @@ static int launch(struct transfer_run *run, struct flight *f)
 	*request = (struct request){
 		.class = REQUEST_JOB,
 		.repeat = REPEAT_NEVER,
+		.watched = true,
 		.done = answered,
 		.user = f,
 	};
-	set_deadline(run, &f->chunk, request);
+	set_deadline(run, f);
 	transfer_command(run->transfer, &f->chunk, &request->op, &request->group, &request->id);
 	int r = transfer_encode(run->transfer, &f->chunk, &w);
 	if (r == 0)
@@ -165,7 +170,7 @@ static int pump(struct transfer_run *run)
 		int r = launch(run, f);
 		if (r < 0)
 			return r;
-		if (may_erase(run, &f->chunk)) {
+		if (may_erase(run, &f->chunk) && !f->patient) {
 			ask_beside(run);
 			break;
 		}
@@ -197,9 +202,9 @@ static void judge(struct transfer_run *run, uint32_t token, const struct answer 
 	else if (answer->error == -EREMOTEIO)
 		transfer_failed(run->transfer, token, &answer->status, answer->payload);
 	else
-		transfer_lost(run->transfer, token);
+		transfer_lost(run->transfer, token, answer->passed_over);
 	/* not for the rest of a window that went with it */
-	if (answer->error == -ETIMEDOUT && transfer_losses(run->transfer) > losses)
+	if (answer->error == -ETIMEDOUT && !answer->passed_over && transfer_losses(run->transfer) > losses)
 		round_trip_lost(&run->round_trip);
 }
 
@@ -293,7 +298,7 @@ static void overtaken(struct transfer_run *run, const struct answer *answer)
 			continue;
 		device_cancel(run->device, &f->request);
 		land(f);
-		transfer_lost(run->transfer, f->chunk.token);
+		transfer_lost(run->transfer, f->chunk.token, true);
 	}
 	go_on(run);
 }
@@ -325,9 +330,10 @@ static void answered(struct request *request, const struct answer *answer)
 	struct flight *f = request->user;
 	struct transfer_run *run = f->run;
 	uint32_t token = f->chunk.token;
-	bool lost_first = f->chunk.first && answer->error == -ETIMEDOUT;
+	bool lost_first = f->chunk.first && answer->error == -ETIMEDOUT && !answer->passed_over;
 
 	land(f);
+	run->asked_patiently |= lost_first && f->patient;
 	run->inside = true;
 	if (run->beside) {
 		if (run->asking)

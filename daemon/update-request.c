@@ -67,6 +67,7 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		.repeat = repeat,
 		.answer_ms = answer_ms,
 		.timeout_ms = u->options.timeout_ms,
+		.watched = repeat == REPEAT_HARMLESS,
 		.done = answered,
 		.user = u,
 	};

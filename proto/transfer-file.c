@@ -10,7 +10,7 @@
 
 void transfer_close_reply(struct transfer *t)
 {
-	t->lost_in_a_row = t->loss_streak = 0;
+	t->lost_in_a_row = t->passed_over = t->loss_streak = 0;
 	if (t->phase == PHASE_FINISH)
 		transfer_finish(t);
 	else
@@ -75,7 +75,7 @@ bool transfer_upload_refused(struct transfer *t, const struct flight *f, const s
 			transfer_stall(t);
 		if (t->state != TRANSFER_RUNNING)
 			return true;
-		transfer_window_loss(t);
+		transfer_window_loss(t, true);
 		transfer_go_back(t, wanted);
 	}
 	return true;
@@ -112,7 +112,7 @@ static void take_data(struct transfer *t, const struct flight *f, const struct v
 		transfer_stall(t);
 		if (t->state != TRANSFER_RUNNING)
 			return;
-		transfer_window_loss(t);
+		transfer_window_loss(t, true);
 		transfer_go_back(t, t->acknowledged);
 		return;
 	}

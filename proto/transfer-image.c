@@ -57,7 +57,7 @@ static void behind(struct transfer *t, const struct flight *f, uint64_t offset)
 	if (t->state != TRANSFER_RUNNING)
 		return;
 	if (lost)
-		transfer_window_loss(t);
+		transfer_window_loss(t, true);
 	transfer_go_back(t, offset);
 }
 

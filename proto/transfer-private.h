@@ -43,13 +43,19 @@ struct transfer {
 	unsigned int flight_count;
 
 	/* counted until there is progress */
-	unsigned int stalls, lost_in_a_row, busy;
+	unsigned int stalls, lost_in_a_row, passed_over, busy;
 	unsigned int restarts, losses;
 	bool unverified, matched;
 
 	/* adaptation, see transfer-window.c */
 	unsigned int loss_streak, credit, patience_window, patience_message;
-	unsigned int since_loss; /* replies in order since the last loss */
+	unsigned int unanswered; /* flights that the latest outcome proved lost, or that nothing was heard of besides */
+	unsigned int failing;	 /* share of chunks that are lost, lately; of 1024 */
+	unsigned int failing_usual; /* with a smaller window, or known not to come from it */
+	unsigned int since_raise;   /* replies since the window grew */
+	unsigned int test_left, test_lost, test_failing, test_window; /* chunks of a test, and what is tested */
+	unsigned int lines, lines_lost; /* sent and lost, lately */
+	size_t message_best;	 /* for a cable that loses so many lines; 0: any */
 	unsigned int window, window_before;
 	size_t message, message_before; /* ..._before: what a growth on trial is taken back to; 0: none is */
 	/* the least for a first chunk, which holds an image header, and for one with a fair share of data */
@@ -85,8 +91,10 @@ bool transfer_upload_refused(struct transfer *t, const struct flight *f, const s
 /* transfer-window.c */
 void transfer_window_start(struct transfer *t);
 void transfer_window_grow(struct transfer *t);
-void transfer_window_loss(struct transfer *t);
+/* told: by a reply, or another answer of the board, not by a deadline. */
+void transfer_window_loss(struct transfer *t, bool told);
 void transfer_window_busy(struct transfer *t);
+size_t transfer_window_message(const struct transfer *t); /* the largest message to send now */
 
 /* transfer-encode.c. message: largest size of the message, 0: config's */
 size_t transfer_chunk_fit(const struct transfer_config *config, bool first, uint64_t offset, size_t message);

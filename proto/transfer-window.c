@@ -2,20 +2,41 @@
 
 /* How much is sent at once. Two measures: the window (messages in flight) and the message size.
  *
+ * A cable that loses lines by accident loses one chunk here and there, whatever the window is; the chunks behind it arrive,
+ * and tell. A board that is given too much loses several in a row, or begins to lose with a larger window: that window is
+ * taken back. Where many are lost and it is not clear why, a smaller window is tested: if it loses as many, the former one
+ * was not to blame, and is used again. For the accidents of a cable, the best message size follows from the share of lines that are lost: a long
+ * message is lost as a whole, a short one is mostly frame.
+ *
  * credit counts replies in order since the last change; at `patience` of them one measure grows: the message first,
  * which costs the board less, then the window. The window's patience is 1 until something is lost, so that a good link
  * is filled at once. Later a growth is on trial for its first replies: if it fails, it is taken back and that patience
  * doubles, so that a link that can take no more is tried ever more rarely; a trial that goes well halves it.
  *
- * A single loss is no reason to make messages smaller, on trial or not: it may be bad luck. Two in a row are one. A
- * window that is too large loses a message here and there instead: there a single one counts. */
+ * A single loss is no reason to make messages smaller, on trial or not: it may be bad luck. Two in a row, when nothing else
+ * is in flight, are one: the board may have less room than it says. */
 
 #include "proto/transfer-private.h"
 
 #define MESSAGE_ONE_LINE 89 /* 93 bytes of a packet in a line, less length and CRC */
 #define TRIAL 8             /* replies */
 #define PATIENCE_MAX 2048
-#define LUCK 4		    /* replies in order between losses that a window too large would not have let through */
+#define BURST 3		    /* chunks in a row that a cable rarely loses */
+#define SHARE_ONE 1024
+#define SHARE_GAIN 16
+#define USUAL_GAIN 64
+#define SHARE_SOME (SHARE_ONE / 32) /* a chunk was lost within some fifty */
+#define SHARE_MORE (SHARE_ONE / 7)
+#define TEST 24 /* chunks */
+#define LINE_BYTES 93	    /* of a packet in a line */
+#define LINE_WIRE 127	    /* bytes on the wire */
+#define LINES_KEPT 600	    /* of experience */
+#define LINES_TRUSTED 100   /* lines without loss that are taken for granted */
+#define LOSSES_LEAST 2	    /* fewer say nothing of a cable */
+/* In bytes on the wire, of a window of one: what passes between two messages, and for how long a loss stops everything. */
+#define ALONE_REPLY 200
+#define ALONE_LOSS 1000
+#define REPLY 20 /* of larger ones */
 
 void transfer_window_start(struct transfer *t)
 {
@@ -23,6 +44,7 @@ void transfer_window_start(struct transfer *t)
 	t->patience_message = TRIAL;
 	t->window = t->config.window_start;
 	t->message = t->config.message_max;
+	t->lines = LINES_TRUSTED;
 }
 
 static bool is_short(const struct transfer *t)
@@ -40,6 +62,8 @@ static void raise(struct transfer *t)
 	} else if (t->window < t->config.window_max) {
 		t->window_before = t->patience_window > 1 ? t->window : 0;
 		t->window++;
+		t->since_raise = 0;
+		t->failing_usual = t->failing;
 	}
 }
 
@@ -53,17 +77,124 @@ static void double_patience(unsigned int *patience)
 	*patience = 2 * *patience < PATIENCE_MAX ? 2 * *patience : PATIENCE_MAX;
 }
 
+/* More is lost than usual: the window may be the reason. */
+static bool is_suspect(const struct transfer *t)
+{
+	return t->failing > 2 * t->failing_usual + SHARE_MORE;
+}
+
+static unsigned int line_count(size_t message)
+{
+	return (unsigned int)((message + 4 + LINE_BYTES - 1) / LINE_BYTES);
+}
+
+/* Payload that a byte on the wire brings, with messages of so many lines, when a share of the lines is lost. */
+static double yield_of(const struct transfer *t, unsigned int lines, size_t message, double lost)
+{
+	size_t frame = transfer_chunk_size(&t->config, false, t->config.size, 0);
+	double arrives = 1 - lost, wire = (double)lines * LINE_WIRE;
+
+	if (message <= frame)
+		return 0;
+	for (unsigned int i = 0; i < lines; i++)
+		arrives *= 1 - lost;
+	double again = t->window > 1 ? (t->window - 1) * wire : ALONE_LOSS, reply = t->window > 1 ? REPLY : ALONE_REPLY;
+	return (double)(message - frame) * arrives / (wire + reply + (1 - arrives) * again);
+}
+
+static void choose_message(struct transfer *t)
+{
+	double lost = (double)t->lines_lost / t->lines, best = 0;
+
+	t->message_best = 0;
+	if (t->lines_lost < LOSSES_LEAST || t->config.kind == TRANSFER_FILE_DOWNLOAD)
+		return;
+	for (unsigned int lines = 1; lines <= line_count(t->config.message_max); lines++) {
+		size_t message = (size_t)lines * LINE_BYTES - 4;
+		message = message < t->config.message_max ? message : t->config.message_max;
+		double yield = yield_of(t, lines, message, lost);
+		if (yield > best) {
+			best = yield;
+			t->message_best = message;
+		}
+	}
+}
+
+size_t transfer_window_message(const struct transfer *t)
+{
+	return t->message_best > 0 && t->message_best < t->message ? t->message_best : t->message;
+}
+
+/* What became of a chunk. */
+static void count(struct transfer *t, bool lost)
+{
+	t->failing = lost ? t->failing + (SHARE_ONE - t->failing) / SHARE_GAIN : t->failing - t->failing / SHARE_GAIN;
+	if (t->failing < t->failing_usual)
+		t->failing_usual -= (t->failing_usual - t->failing) / USUAL_GAIN;
+	t->lines += line_count(transfer_window_message(t)) + 1;
+	t->lines_lost += lost;
+	if (t->lines > LINES_KEPT) {
+		t->lines /= 2;
+		t->lines_lost /= 2;
+	}
+	choose_message(t);
+}
+
+/* Was it the window? With a smaller one chunks would be lost much more rarely. */
+static void judge_window(struct transfer *t)
+{
+	unsigned int failed = t->test_lost * SHARE_ONE / TEST;
+	bool guilty = 2 * failed < t->test_failing;
+
+	t->test_left = 0;
+	t->credit = 0;
+	t->window_before = 0;
+	t->failing_usual = guilty ? failed : t->test_failing;
+	t->failing = failed;
+	if (!guilty) {
+		t->window = t->test_window;
+		return;
+	}
+	t->lines_lost = 0; /* not by the cable */
+	double_patience(&t->patience_window);
+}
+
+static void begin_test(struct transfer *t)
+{
+	t->test_left = TEST;
+	t->test_lost = 0;
+	t->test_failing = t->failing;
+	t->test_window = t->window;
+	t->window = (t->window + 1) / 2;
+	t->window_before = 0;
+	if (t->patience_window < TRIAL)
+		t->patience_window = TRIAL;
+}
+
+static void count_test(struct transfer *t, bool lost)
+{
+	if (t->test_left == 0)
+		return;
+	t->test_lost += lost;
+	if (--t->test_left == 0)
+		judge_window(t);
+}
+
 void transfer_window_grow(struct transfer *t)
 {
+	count(t, false);
+	count_test(t, false);
 	t->credit++;
-	t->since_loss++;
+	t->since_raise++;
+	if (t->test_left > 0)
+		return;
 	if (t->credit == TRIAL && t->message_before > 0)
 		halve_patience(&t->patience_message);
 	if (t->credit == TRIAL && t->window_before > 0)
 		halve_patience(&t->patience_window);
 	if (t->credit >= TRIAL)
 		t->message_before = t->window_before = 0;
-	if (t->credit >= (is_short(t) ? t->patience_message : t->patience_window))
+	if (t->credit >= (is_short(t) ? t->patience_message : t->patience_window) && !is_suspect(t))
 		raise(t);
 }
 
@@ -95,24 +226,32 @@ static void shrink_window(struct transfer *t)
 	}
 }
 
-/* A window of 2 is the smallest whose own replies tell of a loss; at 1 each loss costs a deadline. It is kept when a reply
- * told of this one, and the board took some before it. */
-static bool keeps_two(const struct transfer *t, unsigned int since_loss)
+/* Losses that began when the window grew, or that nothing but a full board explains. */
+static bool is_overflow(const struct transfer *t, bool told)
 {
-	return t->window == 2 && t->lost_in_a_row == 0 && since_loss >= LUCK;
+	return !told || t->unanswered >= BURST || (t->since_raise < TRIAL && t->failing < SHARE_SOME);
 }
 
-void transfer_window_loss(struct transfer *t)
+static void window_loss(struct transfer *t, bool overflow)
 {
-	unsigned int since_loss = t->since_loss;
+	if (t->test_left > 0)
+		return;
+	if (overflow)
+		shrink_window(t);
+	else if (is_suspect(t))
+		begin_test(t);
+}
+
+void transfer_window_loss(struct transfer *t, bool told)
+{
+	bool overflow = is_overflow(t, told);
 
 	t->losses++;
 	t->loss_streak++;
-	t->since_loss = 0;
-	if (keeps_two(t, since_loss))
-		t->credit = 0;
-	else if (t->window > 1 && t->phase != PHASE_FIRST)
-		shrink_window(t);
+	count(t, true);
+	count_test(t, true);
+	if (t->window > 1 && t->phase != PHASE_FIRST)
+		window_loss(t, overflow);
 	else if (t->loss_streak > 1)
 		shrink_message(t);
 }

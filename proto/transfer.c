@@ -15,6 +15,7 @@
 #define RESTART_MAX 3
 #define LOST_MAX 10
 #define LOST_FIRST_MAX 4 /* each may wait for an erase */
+#define LOST_ALIVE_MAX 40 /* by a board that answers other requests meanwhile */
 
 /* Data that a first chunk must hold: servers look at the image header in it (SMP §6.1). */
 static uint64_t first_least(const struct transfer_config *c)
@@ -112,7 +113,7 @@ void transfer_advance(struct transfer *t, uint64_t offset)
 	t->acknowledged = offset;
 	if (t->next < offset)
 		t->next = offset;
-	t->stalls = t->lost_in_a_row = t->loss_streak = 0;
+	t->stalls = t->lost_in_a_row = t->passed_over = t->loss_streak = 0;
 }
 
 void transfer_restart(struct transfer *t, enum phase phase, uint64_t offset, const char *what)
@@ -148,7 +149,8 @@ static struct transfer_chunk plan_first(struct transfer *t)
 {
 	struct transfer_chunk c = {.first = true};
 	if (t->config.kind != TRANSFER_FILE_DOWNLOAD) {
-		size_t message = t->message > t->message_first ? t->message : t->message_first;
+		size_t message = transfer_window_message(t);
+		message = message > t->message_first ? message : t->message_first;
 		c.length = transfer_chunk_fit(&t->config, true, 0, message);
 	}
 	return c;
@@ -157,7 +159,8 @@ static struct transfer_chunk plan_first(struct transfer *t)
 static struct transfer_chunk plan_more(struct transfer *t)
 {
 	struct transfer_chunk c = {.offset = t->next};
-	size_t message = t->message > t->message_more ? t->message : t->message_more;
+	size_t message = transfer_window_message(t);
+	message = message > t->message_more ? message : t->message_more;
 	if (t->config.kind != TRANSFER_FILE_DOWNLOAD)
 		c.length = transfer_chunk_fit(&t->config, false, t->next, message);
 	return c;
@@ -242,6 +245,7 @@ static bool land(struct transfer *t, uint32_t token, struct flight *ret)
 	if (!f || t->state != TRANSFER_RUNNING)
 		return false;
 	*ret = *f;
+	t->unanswered = (unsigned int)(f - t->flights);
 	drop_flights(t, 0, (unsigned int)(f - t->flights) + 1);
 	return !ret->stale;
 }
@@ -290,7 +294,24 @@ void transfer_failed(struct transfer *t, uint32_t token, const struct smp_status
 		fail_by_board(t, &f, status);
 }
 
-void transfer_lost(struct transfer *t, uint32_t token)
+/* Whether this loss is one too many. */
+static bool is_hopeless(struct transfer *t, const struct flight *lost, bool alive)
+{
+	unsigned int limit = lost->chunk.first && t->config.kind == TRANSFER_IMAGE_UPLOAD ? LOST_FIRST_MAX : LOST_MAX;
+	if (alive)
+		t->passed_over++;
+	else
+		t->lost_in_a_row++;
+	if (t->lost_in_a_row < limit && t->passed_over < LOST_ALIVE_MAX)
+		return false;
+	t->unverified = t->config.kind == TRANSFER_IMAGE_UPLOAD && t->final_token > 0;
+	t->losses++;
+	transfer_fail(t, -ETIMEDOUT, "the board did not answer %u times in a row, at offset %" PRIu64,
+		t->lost_in_a_row + t->passed_over, t->acknowledged);
+	return true;
+}
+
+void transfer_lost(struct transfer *t, uint32_t token, bool alive)
 {
 	struct flight *f = find_flight(t, token);
 	if (!f || t->state != TRANSFER_RUNNING)
@@ -299,15 +320,10 @@ void transfer_lost(struct transfer *t, uint32_t token)
 	drop_flights(t, (unsigned int)(f - t->flights), 1);
 	if (lost.stale)
 		return;
-	unsigned int limit = lost.chunk.first && t->config.kind == TRANSFER_IMAGE_UPLOAD ? LOST_FIRST_MAX : LOST_MAX;
-	if (++t->lost_in_a_row >= limit) {
-		t->unverified = t->config.kind == TRANSFER_IMAGE_UPLOAD && t->final_token > 0;
-		t->losses++;
-		transfer_fail(t, -ETIMEDOUT, "the board did not answer %u times in a row, at offset %" PRIu64,
-			t->lost_in_a_row, t->acknowledged);
+	if (is_hopeless(t, &lost, alive))
 		return;
-	}
-	transfer_window_loss(t);
+	t->unanswered = current_flights(t) + 1;
+	transfer_window_loss(t, alive);
 	transfer_go_back(t, t->acknowledged);
 	/* it may have arrived: sent again, it would be appended */
 	if (lost.chunk.first && t->config.kind == TRANSFER_FILE_UPLOAD)
@@ -346,7 +362,7 @@ unsigned int transfer_losses(const struct transfer *t)
 
 size_t transfer_message_size(const struct transfer *t)
 {
-	return t->message;
+	return transfer_window_message(t);
 }
 
 bool transfer_waits(const struct transfer *t, uint32_t token)

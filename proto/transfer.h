@@ -5,7 +5,7 @@
  *
  * The caller loops: transfer_next() gives a chunk while there is something to send and the window allows it; the caller
  * encodes it with transfer_encode(), sends it, and hands every outcome back: transfer_reply() with the decoded payload,
- * transfer_failed() with a board's error, transfer_lost() after a deadline. When transfer_state() leaves
+ * transfer_failed() with a board's error, transfer_lost() after a deadline or when the board answered something later. When transfer_state() leaves
  * TRANSFER_RUNNING the caller stops. Chunks carry a token, so that replies of chunks that were given up are told apart;
  * outcomes of tokens that no longer matter are ignored. A chunk is sent once: repeats are planned here, not by a session.
  *
@@ -85,7 +85,8 @@ void transfer_command(const struct transfer *t, const struct transfer_chunk *chu
 
 void transfer_reply(struct transfer *t, uint32_t token, const struct value *payload);
 void transfer_failed(struct transfer *t, uint32_t token, const struct smp_status *status, const struct value *payload);
-void transfer_lost(struct transfer *t, uint32_t token);
+/* alive: the board answered something that was sent later, so that it is there and done with this. */
+void transfer_lost(struct transfer *t, uint32_t token, bool alive);
 
 enum transfer_state transfer_state(const struct transfer *t);
 uint64_t transfer_acknowledged(const struct transfer *t);

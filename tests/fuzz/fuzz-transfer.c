@@ -78,7 +78,7 @@ static void answer(struct transfer *t, struct flights *f, uint8_t a, uint8_t b)
 	if ((a & 96) == 32)
 		transfer_failed(t, chunk.token, &status, value_root(doc));
 	else if ((a & 96) == 64)
-		transfer_lost(t, chunk.token);
+		transfer_lost(t, chunk.token, false);
 	else
 		transfer_reply(t, chunk.token, value_root(doc));
 	value_doc_free(doc);
@@ -115,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (n > 1000)
 			abort();
 		while (f.count > 0)
-			transfer_lost(t, f.chunk[--f.count].token);
+			transfer_lost(t, f.chunk[--f.count].token, false);
 		send_all(t, &c, &f);
 	}
 	const char *text;

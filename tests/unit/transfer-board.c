@@ -4,6 +4,8 @@
 #include <check.h>
 #include <string.h>
 
+#include "proto/serial.h"
+
 #define QUEUE_MAX 64
 
 struct answer {
@@ -224,8 +226,19 @@ struct link {
 	size_t lost_count;
 };
 
-static void lose(struct link *l, uint32_t token, struct answer late)
+/* Deadlines that nobody waits for any more are forgotten. */
+static void forget_lost(const struct transfer *t, struct link *l)
 {
+	size_t kept = 0;
+	for (size_t i = 0; i < l->lost_count; i++)
+		if (l->lost[i].late.payload || transfer_waits(t, l->lost[i].token))
+			l->lost[kept++] = l->lost[i];
+	l->lost_count = kept;
+}
+
+static void lose(const struct transfer *t, struct link *l, uint32_t token, struct answer late)
+{
+	forget_lost(t, l);
 	ck_assert_uint_lt(l->lost_count, QUEUE_MAX);
 	l->lost[l->lost_count].token = token;
 	l->lost[l->lost_count++].late = late;
@@ -239,6 +252,7 @@ static void send_all(struct transfer *t, struct board *b, struct link *l, struct
 		ck_assert(transfer_waits(t, chunk.token));
 		if (ride->message_seen < q.size + SMP_HEADER_SIZE)
 			ride->message_seen = q.size + SMP_HEADER_SIZE;
+		ride->wire += serial_wire_size(SERIAL_CONSOLE, q.size + SMP_HEADER_SIZE);
 		if (ride->window_seen < transfer_in_flight(t))
 			ride->window_seen = transfer_in_flight(t);
 		ck_assert_uint_le(transfer_in_flight(t), transfer_window(t));
@@ -246,10 +260,20 @@ static void send_all(struct transfer *t, struct board *b, struct link *l, struct
 		if (room && (b->message_limit == 0 || q.size + SMP_HEADER_SIZE <= b->message_limit)) {
 			l->inbox[l->inbox_count++] = q;
 		} else {
-			lose(l, q.token, (struct answer){0});
+			lose(t, l, q.token, (struct answer){0});
 			free(q.payload);
 		}
 	}
+}
+
+static bool cable_loses(struct board *b, unsigned int lines)
+{
+	bool lost = false;
+	for (unsigned int i = 0; i < lines; i++) {
+		b->luck = b->luck * 1664525 + 1013904223;
+		lost |= ((uint64_t)b->luck * 1000 >> 32) < b->line_loss;
+	}
+	return lost;
 }
 
 static void handle_one(struct transfer *t, struct board *b, struct link *l, fault_fn faults, void *user)
@@ -258,6 +282,10 @@ static void handle_one(struct transfer *t, struct board *b, struct link *l, faul
 	memmove(l->inbox, l->inbox + 1, --l->inbox_count * sizeof(q));
 	enum fault fault = faults ? faults(user, q.position) : FINE;
 	struct answer a = {0}, second = {0};
+	if (cable_loses(b, (unsigned int)((q.size + SMP_HEADER_SIZE + 4 + 92) / 93)))
+		fault = LOSE_REQUEST;
+	else if (cable_loses(b, 1))
+		fault = LOSE_REPLY;
 	if (fault == FORGET_BEFORE)
 		b->active = b->open = false;
 	if (fault == BUSY || fault == NO_MEMORY)
@@ -267,9 +295,9 @@ static void handle_one(struct transfer *t, struct board *b, struct link *l, faul
 	if (fault == TWICE || fault == TWICE_FIRST_REPLY_LOST)
 		second = board_handle(b, &q);
 	if (fault == LOSE_REQUEST || fault == LOSE_REPLY)
-		lose(l, q.token, (struct answer){0});
+		lose(t, l, q.token, (struct answer){0});
 	else if (fault == LATE_REPLY)
-		lose(l, q.token, a);
+		lose(t, l, q.token, a);
 	else if (fault != TWICE_FIRST_REPLY_LOST)
 		deliver(t, q.token, &a);
 	if (second.payload)
@@ -286,7 +314,7 @@ static void pass_deadline(struct transfer *t, struct link *l, struct ride *ride)
 	struct answer late = l->lost[0].late;
 	memmove(l->lost, l->lost + 1, --l->lost_count * sizeof(l->lost[0]));
 	ride->deadlines += transfer_waits(t, token);
-	transfer_lost(t, token);
+	transfer_lost(t, token, false);
 	if (late.payload)
 		deliver(t, token, &late);
 	free(late.payload);

@@ -29,6 +29,9 @@ struct board {
 	unsigned int queue_max; /* more requests waiting than this vanish; 0: no limit */
 	size_t download_chunk;
 
+	/* its cable: lines lost of 1000, a reply is one; state of the dice */
+	uint32_t line_loss, luck;
+
 	/* image session */
 	bool active;
 	uint64_t offset, size;
@@ -53,6 +56,7 @@ struct ride {
 	unsigned int deadlines;   /* that passed and mattered */
 	unsigned int window_seen; /* most requests in flight */
 	size_t message_seen;      /* largest message */
+	size_t wire;              /* bytes of all messages, framed */
 };
 
 /* Carries a transfer to its end (or to limit sends, which fails the test). */

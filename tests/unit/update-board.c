@@ -94,6 +94,12 @@ void device_limits(const struct device *d, struct device_limits *ret)
 	*ret = (struct device_limits){.message_max = 380, .window_max = 1, .window_start = 1};
 }
 
+bool device_watches(const struct device *d)
+{
+	(void)d;
+	return false;
+}
+
 void device_set_window(struct device *d, unsigned int window)
 {
 	(void)d;
