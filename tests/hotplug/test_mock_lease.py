@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+"""Leases and lent ttys of boards that go and come back as something else."""
+
+import os
+import subprocess
+
+RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n'
+
+
+def test_a_lease_outlives_the_list(rack, testbed, boards):
+    """A board that is away for so long that it is no longer listed comes back leased, on another tty."""
+    board = boards.add('b0')
+    rack.start(RACK)
+    testbed.add('ttyACM0', board.tty, serial='B0', path='1-1')
+    device = rack.wait(serial='B0', state='ready')['id']
+    token = rack.run('lock', device, '--for', '10min', '--reason', 'long').stdout.strip()
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, event='removed', id=device, timeout=60)
+    assert rack.devices() == [] and rack.ctl('leases').value['leases'][0]['devices'] == [device]
+    assert rack.run('lock', device, '--wait', '--', 'true').returncode == 3, 'it is not known now'
+    mark = rack.mark()
+    testbed.add('ttyACM7', board.tty, serial='B0', path='1-3', pid='0200')
+    assert rack.wait(mark, id=device, state='ready')['lease']['reason'] == 'long'
+    refused = rack.run('-d', device, 'os', 'system-reset')
+    assert refused.returncode == 4 and 'long' in refused.stderr
+    assert rack.run('unlock', device, '--force').stdout == f'Unlocked: {device}\n'
+    assert rack.run('-d', device, 'os', 'system-reset').returncode == 0
+    assert len(token) == 32
+
+
+def test_an_absent_board_is_unlocked_by_its_id(rack, testbed, boards):
+    board = boards.add('b0')
+    rack.start(RACK)
+    testbed.add('ttyACM0', board.tty, serial='B0', path='1-1')
+    device = rack.wait(serial='B0', state='ready')['id']
+    rack.run('lock', device, '--for', '10min')
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, event='removed', id=device, timeout=60)
+    assert rack.run('unlock', device, '--force').stdout == f'Unlocked: {device}\n'
+
+
+def test_a_board_that_comes_joins_the_pool(rack, testbed, boards):
+    one, other, foreign = boards.add('b0'), boards.add('b1'), boards.add('b2')
+    rack.start(RACK + '[device other]\nmatch = 0483:.*\nquiet_ms = 50\n')
+    testbed.add('ttyACM0', one.tty, serial='B0', path='1-1')
+    testbed.add('ttyACM2', foreign.tty, serial='B2', path='1-2', vid='0483')
+    for serial in 'B0', 'B2':
+        rack.wait(serial=serial, state='ready')
+    assert rack.run('lock', '--any', '2fe3:.*', '--count', '2', '--wait', '--', 'true').returncode == 3
+    mark = rack.mark()
+    testbed.add('ttyACM1', other.tty, serial='B1', path='1-3')
+    known = [rack.wait(mark, serial='B1', state='ready')['id'], *[d['id'] for d in rack.devices() if d['serial'] == 'B0']]
+    holder = rack.run('lock', known[1], '--for', '10min').stdout.strip()
+    waiter = rack.popen('lock', '--any', '2fe3:.*', '--count', '2', '--wait', '--', 'sh', '-c', 'echo $MCUMGR_LEASE_DEVICES')
+    assert '1 of 2 boards are free, 2 are asked for' in waiter.stderr.readline()
+    third = boards.add('b3')
+    testbed.add('ttyACM3', third.tty, serial='B3', path='1-4')
+    out, _ = waiter.communicate(timeout=60)
+    assert waiter.returncode == 0 and known[1] not in out.split() and len(out.split()) == 2
+    assert len(holder) == 32
+
+
+def test_a_flasher_makes_it_another_board(rack, testbed, boards):
+    """While its tty is lent the board re-enumerates, under another product id and tty: nothing of it is opened before the end."""
+    board = boards.add('b0')
+    rack.start(RACK)
+    testbed.add('ttyACM0', board.tty, serial='B0', path='1-1')
+    device = rack.wait(serial='B0', state='ready')['id']
+    release = subprocess.Popen([rack._mcumgrctl, '--socket', rack.socket, 'release', device], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert release.stdout.readline() == '/dev/ttyACM0\n'
+    opens = board.state()['opens']
+    for node in 'ttyACM5', 'ttyACM6':
+        testbed.remove('ttyACM0' if node == 'ttyACM5' else 'ttyACM5')
+        testbed.add(node, board.tty, serial='B0', path='1-1', pid='0300')
+        rack.wait_ports(1)
+    assert [d['state'] for d in rack.devices()] == ['released'] and board.state()['opens'] == opens
+    assert not [name for name in rack.open_files() if name == os.path.realpath(board.tty)]
+    mark = rack.mark()
+    release.stdin.close()
+    assert rack.wait(mark, id=device, state='ready')['tty'] == '/dev/ttyACM6'
+    assert release.wait(60) == 0
