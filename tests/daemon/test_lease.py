@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Leases: who alone may change a board, who waits for it, and how it ends."""
 
+import json
 import os
 import pwd
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -444,3 +446,128 @@ def test_clients_of_other_namespaces(rack, flags):
     assert lease['uid'] == os.getuid() and lease['pid'] > 1
     process.stdin.close()
     process.wait()
+
+
+AS_SOMEBODY = '''
+import json, os, socket, sys
+os.setgroups([]); os.setgid(4711); os.setuid(4711)
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+for call in sys.argv[2:]:
+    s.sendall(call.encode() + b'\\0')
+    data = b''
+    while not data.endswith(b'\\0'):
+        data += s.recv(65536)
+    print(data[:-1].decode())
+'''
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
+def test_force_is_for_administrators(rack, tmp_path):
+    config = tmp_path / 'conf'
+    config.write_text('[daemon]\nchange = user:4711\n')
+    r = rack('a', arguments=('-c', str(config)))
+    r.ready()
+    os.chmod(r.dir, 0o755)
+    os.chmod(r.socket, 0o666)
+    holder = r.client()
+    lock(holder, 'a')
+    calls = [('Unlock', {'device': 'a', 'force': True}), ('Unlock', {'device': 'a'}), ('Reset', {'device': 'a'}), ('Leases', {})]
+    done = subprocess.run([sys.executable, '-c', AS_SOMEBODY, r.socket, *(
+        json.dumps({'method': f'io.mcumgr.{m}', 'parameters': p}) for m, p in calls)], capture_output=True, text=True, check=True)
+    force, plain, reset, listed = map(json.loads, done.stdout.splitlines())
+    assert (force['error'], force['parameters']['role']) == ('io.mcumgr.PermissionDenied', 'administer')
+    assert plain['error'] == reset['error'] == 'io.mcumgr.DeviceBusy'
+    assert len(listed['parameters']['leases']) == 1
+    assert holder.call('Unlock') == {'devices': ['a']}
+
+
+def test_a_crowd(rack):
+    """Hundreds of clients that want everything at once, and leave in every state."""
+    r = rack('a', 'b')
+    c = r.ready()
+    holder = r.client()
+    lock(holder, 'a', 'b')
+    files = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+    most = limit('LIMIT_LEASE_WAITERS')
+    crowd = []
+    for _ in range(400):
+        crowd.append(racks.Client(r.socket))
+        if len(crowd) % 50 == 0:
+            crowd[-1].call('Leases')  # the daemon has taken them all
+    for i, client in enumerate(crowd):
+        client.send('Lock', {'any': '*', 'count': 2, 'wait': True} if i % 2 else {'devices': ['b', 'a'], 'wait': True}, more=True)
+    said = [client.receive() for client in crowd]
+    assert sum('error' not in m for m in said) == most
+    assert {m['error'] for m in said if 'error' in m} == {'io.mcumgr.LimitExceeded'}
+    assert c.call('Echo', device='a', text='x') == {'text': 'x'}
+    assert c.call('Leases')['leases'][0]['waiting'] == most
+    waiting = [client for client, m in zip(crowd, said) if 'error' not in m]
+    for client in waiting[1::2]:
+        client.close()
+    holder.close()
+    # Each that is left has its turn, and passes it on by leaving.
+    left = waiting[::2]
+    while left:
+        first = select.select([client.socket for client in left], [], [], racks.SECONDS)[0]
+        for client in [x for x in left if x.socket in first]:
+            if 'token' in client.reply():
+                client.close()
+                left.remove(client)
+    for client in crowd:
+        client.close()
+    # Gone before it was even known who they are.
+    for i in range(300):
+        client = racks.Client(r.socket)
+        client.send('Lock', {'devices': ['a']})
+        client.close()
+        if i % 50 == 0:
+            c.call('Leases')
+    c.send('Lock', {'devices': ['a', 'b'], 'wait': True})
+    assert c.reply()['token'] and c.call('Unlock')
+    for _ in range(300):
+        assert c.fails('LeaseKeep', lease=os.urandom(16).hex()).name == 'NoSuchLease'
+    deadline = time.monotonic() + racks.SECONDS
+    while len(os.listdir(f'/proc/{r.process.pid}/fd')) > files:
+        assert time.monotonic() < deadline, 'descriptors are left open'
+        assert c.call('Leases') == {'leases': []}
+
+
+def test_a_holder_who_only_stops_sending_is_gone(rack):
+    r = rack()
+    r.ready()
+    holder = r.client()
+    lock(holder, 'a')
+    holder.socket.shutdown(socket.SHUT_WR)
+    r.client().wait_device('a', lambda d: 'lease' not in d)
+
+
+def test_a_daemon_in_a_container(rack, tmp_path):
+    """The other way round: the daemon cannot see its clients, and says so instead of making somebody up."""
+    words = ['unshare', '--user', '--map-root-user', '--pid', '--fork']
+    if subprocess.run([*words, 'true'], check=False).returncode:
+        pytest.skip('no namespaces to be had here')
+    config = tmp_path / 'conf'
+    config.write_text('[daemon]\nchange = everybody\n')
+    r = rack('a', arguments=('-c', str(config)))
+    assert r.stop() == 0
+    r.words = [*words, *r.words, '--until-eof']
+    r.start(stdin=subprocess.PIPE)
+    c = r.ready()
+    e = c.fails('Lock', devices=['a'], pid=os.getpid())
+    assert e.parameters['parameter'] == 'pid' and 'another pid namespace' in e.parameters['message']
+    lease = lock(c, 'a', command='as it says')['lease']
+    assert (lease['uid'], lease.get('pid'), lease['command']) == (0, None, 'as it says')
+    e = r.client().fails('Reset', device='a')
+    assert 'a process of another pid namespace (as it says)' in e.parameters['message']
+    c.call('Unlock')
+    if os.getuid() == 0:
+        os.chmod(r.dir, 0o755)
+        os.chmod(r.socket, 0o666)
+        done = subprocess.run([sys.executable, '-c', AS_SOMEBODY, r.socket, json.dumps({'method': 'io.mcumgr.Lock'})],
+                              capture_output=True, text=True, check=True)
+        lease = json.loads(done.stdout)['parameters'].get('lease')
+        assert lease, done.stdout
+        assert not {'uid', 'user', 'pid'} & lease.keys()
+    r.process.stdin.close()
+    assert r.process.wait(racks.SECONDS) == 0, r.text()[-2000:]
