@@ -207,6 +207,37 @@ FIELDS(group) = {
 };
 FIELDS(groups_reply) = { { "groups", "groups", FIELD_LIST, .fields = group }, END };
 
+/* Transport (group 11; Zephyr 4.5, and still moving). What connect takes besides is each transport's own. */
+
+FIELDS(transport_status_reply) = {
+	{ "supported", "supported", FIELD_UINT },
+	{ "active", "active", FIELD_UINT },
+	{ "bridged", "bridged", FIELD_BOOL, .default_false = true },
+	{ "transport", "transport", FIELD_UINT, .optional = true },
+	END,
+};
+FIELDS(transport) = { { "id", "id", FIELD_UINT }, { "name", "name", FIELD_TEXT, .optional = true }, END };
+FIELDS(transports_reply) = { { "transports", "transports", FIELD_LIST, .fields = transport }, END };
+FIELDS(transport_modes_request) = { { "transport", "transport", FIELD_UINT, .max = UINT32_MAX }, END };
+FIELDS(transport_mode) = {
+	{ "id", "id", FIELD_UINT },
+	{ "description", "description", FIELD_TEXT, .optional = true },
+	{ "incoming", "incoming", FIELD_BOOL, .default_false = true },
+	{ "outgoing", "outgoing", FIELD_BOOL, .default_false = true },
+	END,
+};
+FIELDS(transport_modes_reply) = { { "modes", "modes", FIELD_LIST, .fields = transport_mode }, END };
+FIELDS(transport_connect_request) = {
+	{ "transport", "transport", FIELD_UINT, .max = UINT32_MAX },
+	{ "mode", "mode", FIELD_UINT, .optional = true, .max = UINT32_MAX },
+	END,
+};
+FIELDS(transport_disconnect_request) = {
+	{ "transport", "transport", FIELD_UINT, .optional = true, .max = UINT32_MAX },
+	{ "all", "all", FIELD_BOOL, .optional = true },
+	END,
+};
+
 /* clang-format off */
 const struct smp_command smp_commands[] = {
 	{ "Echo",           SMP_WRITE, SMP_OS, 0, echo_request, echo_reply },
@@ -258,6 +289,14 @@ const struct smp_command smp_commands[] = {
 	{ "GroupIds",       SMP_READ,  SMP_ENUM, 1, NULL, group_ids_reply },
 	{ "GroupAt",        SMP_READ,  SMP_ENUM, 2, group_at_request, group_at_reply },
 	{ "Groups",         SMP_READ,  SMP_ENUM, 3, groups_request, groups_reply },
+
+	{ "TransportConnect",    SMP_WRITE, SMP_TRANSPORT, 0, transport_connect_request, NULL, REPEAT_NEVER,
+	  .changes = true, .deadline_ms = FLASH_MS },
+	{ "TransportDisconnect", SMP_WRITE, SMP_TRANSPORT, 1, transport_disconnect_request, NULL, REPEAT_NEVER,
+	  .changes = true, .deadline_ms = FLASH_MS },
+	{ "TransportStatus",     SMP_READ,  SMP_TRANSPORT, 2, NULL, transport_status_reply },
+	{ "TransportList",       SMP_READ,  SMP_TRANSPORT, 6, NULL, transports_reply },
+	{ "TransportModes",      SMP_READ,  SMP_TRANSPORT, 7, transport_modes_request, transport_modes_reply },
 
 	{ "StorageErase",   SMP_WRITE, SMP_ZEPHYR, 0, NULL, NULL, REPEAT_NEVER,
 	  .changes = true, .deadline_ms = ERASE_MS },

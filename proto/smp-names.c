@@ -120,7 +120,11 @@ struct code {
 	X(6, ALL_CONTEXTS_USED, "all bridges are in use", NULL)                                                        \
 	X(7, BOTH_TRANSPORT_AND_ALL, "name a transport or all, not both", NULL)                                        \
 	X(8, NOT_BRIDGED, "the transport is not bridged", NULL)                                                        \
-	X(9, SAME_DEVICE_DISALLOWED, "a transport cannot be bridged to itself", NULL)
+	X(9, SAME_DEVICE_DISALLOWED, "a transport cannot be bridged to itself", NULL)                                  \
+	X(10, INGOING_NOT_SUPPORTED, "the transport that is asked cannot pass requests on", NULL)                      \
+	X(11, OUTGOING_NOT_SUPPORTED, "the transport cannot be what requests are passed on to", NULL)                  \
+	X(12, INCOMING_ALREADY_BRIDGED, "the transport that is asked is bridged already", "transport disconnect ends the bridge") \
+	X(13, OUTGOING_ALREADY_BRIDGED, "the transport is bridged already", "transport disconnect ends the bridge")
 
 #define ZEPHYR_CODES(X)                                                                                                \
 	X(2, FLASH_OPEN_FAILED, "the storage partition cannot be opened", NULL)                                        \
@@ -147,7 +151,7 @@ struct code {
 	X(SMP_FS, fs, "file system", FS_CODES, "the firmware needs CONFIG_MCUMGR_GRP_FS")                                                 \
 	X(SMP_SHELL, shell, "shell", SHELL_CODES, "the firmware needs CONFIG_MCUMGR_GRP_SHELL")                                           \
 	X(SMP_ENUM, enumeration, "enumeration", ENUM_CODES, "the firmware needs CONFIG_MCUMGR_GRP_ENUM")                                  \
-	X(SMP_TRANSPORT, transport, "transport", TRANSPORT_CODES, NULL)                                                \
+	X(SMP_TRANSPORT, transport, "transport", TRANSPORT_CODES, "the firmware needs Zephyr 4.5 and CONFIG_MCUMGR_GRP_TRANSPORT")                                                \
 	X(SMP_ZEPHYR, zephyr, "Zephyr basic", ZEPHYR_CODES, "the firmware needs CONFIG_MCUMGR_GRP_ZBASIC")
 
 #define MODES(X)                                                                                                       \

@@ -20,6 +20,7 @@ const struct verb_group verb_groups[] = {
 	{ "Files", fs_verbs },
 	{ "Shell", shell_verbs },
 	{ "Command groups", enum_verbs },
+	{ "Transports", transport_verbs },
 	{ "Zephyr", zephyr_verbs },
 	{ "Anything else", raw_verbs },
 	{ NULL, NULL },

@@ -6,7 +6,7 @@
 #include "libclient/mcumgrctl/verb.h"
 
 extern const struct verb device_verbs[], lease_verbs[], setup_verbs[], doctor_verbs[], console_verbs[], trace_verbs[], job_verbs[], firmware_verbs[], image_verbs[], os_verbs[],
-	stats_verbs[], settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], zephyr_verbs[], raw_verbs[];
+	stats_verbs[], settings_verbs[], fs_verbs[], shell_verbs[], enum_verbs[], transport_verbs[], zephyr_verbs[], raw_verbs[];
 
 /* With more to them than a row. */
 extern const struct arg list_ports_options[];

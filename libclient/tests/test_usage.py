@@ -14,7 +14,7 @@ HELP = "mcumgrctl --help lists verbs and options, mcumgrctl VERB --help tells ab
 
 USAGE = [
     ("frobnicate", "there is no verb frobnicate", "Verbs start with: list, watch, reset-state, wait-for, lock, unlock, leases, keep, release, suggest, doctor, console, trace, firmware, jobs, job, image, os, stats, "
-     "settings, fs, shell, enum, zephyr, raw."),
+     "settings, fs, shell, enum, transport, zephyr, raw."),
     ("lsit", "there is no verb lsit", "Is it 'list' that you mean?"),
     ("imgae get-state", "there is no verb imgae", "Is it 'image' that you mean?"),
     ("os ehco x", "there is no verb os ehco", "Is it 'os echo' that you mean?"),

@@ -115,6 +115,21 @@ def several(argv, calls, text):
 
 
 ROWS = [
+    one(["transport", "list"], "TransportList", {}, {"transports": [{"id": 0, "name": "Ser\x1bial"}, {"id": 11}]},
+        "    0  Ser\\x1bial\n   11  -\n"),
+    one(["transport", "status"], "TransportStatus", {}, {"supported": 2, "active": 1, "bridged": True, "transport": 4},
+        "Bridges:  1 of 2\nBridged:  to transport 4\n"),
+    one(["transport", "status"], "TransportStatus", {}, {"supported": 1, "active": 0, "bridged": False},
+        "Bridges:  0 of 1\nBridged:  no\n"),
+    one(["transport", "modes", "1"], "TransportModes", {"transport": 1},
+        {"modes": [{"id": 0, "description": "Low Energy", "incoming": True, "outgoing": True},
+                   {"id": 10, "incoming": False, "outgoing": True}]},
+        "MODE ENDS     DESCRIPTION\n   0 both     Low Energy\n  10 outgoing -\n"),
+    one(["transport", "connect", "1"], "TransportConnect", {"transport": 1}, {}),
+    one(["transport", "connect", "1", "--mode", "2"], "TransportConnect", {"transport": 1, "mode": 2}, {}),
+    one(["transport", "disconnect"], "TransportDisconnect", {}, {}),
+    one(["transport", "disconnect", "3"], "TransportDisconnect", {"transport": 3}, {}),
+    one(["transport", "disconnect", "--every"], "TransportDisconnect", {"all": True}, {}),
     one(["list"], "List", {}, {"devices": DEVICES}, LIST),
     one(["list"], "List", {}, {"devices": []},
         "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n"),

@@ -75,6 +75,14 @@ NO_CLOCK = dict(real=lacks(0, 4), why='no build has a clock')
 NO_BOOTLOADER = dict(real=lacks(0, 8), why='no build tells of its bootloader')
 
 
+def NO_BRIDGE(command):
+    return dict(real=lacks(11, command), why='Zephyr 4.4 does not have the group')
+
+
+# Of the simulated board.
+KEYS = 'burst=ok,transport=on'
+
+
 class Row:
     """A call, its answer on the simulated board, and what another board answers instead: board=(answer, why); an answer of
     None: that board is not asked."""
@@ -193,7 +201,7 @@ CASES = [
     row('ShellExecute', {'arguments': []}, invalid('arguments', "'arguments' must not be empty")),
     row('ShellExecute', {'arguments': ['x' * 300]}, smp(2, 'COMMAND_TOO_LONG', 9)),
 
-    row('GroupCount', {}, {'count': 8}, real={'count': 7}, why=NO_IMAGE),
+    row('GroupCount', {}, {'count': 9}, real={'count': 7}, why=NO_IMAGE),
     row('GroupIds', {}, {'groups': has(0, 2, 3, 8, 9, 10, 63)}),
     row('GroupAt', {}, {'group': 10}),
     row('GroupAt', {'index': 1}, {'group': 8}),
@@ -203,6 +211,21 @@ CASES = [
     row('Groups', {'groups': [2]}, {'groups': [{'group': 2, 'name': 'stat mgmt', 'handlers': 2}]}),
     row('Groups', {'groups': [777]}, {'groups': []}),
     row('Groups', {'groups': ['os']}, invalid('groups', "'groups")),
+
+    row('TransportList', {}, {'transports': [{'id': 0, 'name': 'Serial'}, {'id': 1, 'name': 'Bluetooth'}]}, **NO_BRIDGE(6)),
+    row('TransportStatus', {}, {'supported': 1, 'active': 0, 'bridged': False}, **NO_BRIDGE(2)),
+    row('TransportModes', {'transport': 1},
+        {'modes': [{'id': 0, 'description': 'Bluetooth Low Energy', 'incoming': True, 'outgoing': True}]}, **NO_BRIDGE(7)),
+    row('TransportModes', {'transport': 9}, smp(4, 'INVALID_TRANSPORT', 11), **NO_BRIDGE(7)),
+    row('TransportModes', {'transport': -1}, invalid('transport', "'transport' must be a whole number")),
+    row('TransportDisconnect', {}, smp(8, 'NOT_BRIDGED', 11), **NO_BRIDGE(1)),
+    row('TransportConnect', {'transport': 0}, smp(9, 'SAME_DEVICE_DISALLOWED', 11), **NO_BRIDGE(0)),
+    row('TransportConnect', {'transport': 1, 'mode': 3}, smp(5, 'INVALID_MODE', 11), **NO_BRIDGE(0)),
+    row('TransportConnect', {'transport': 1, 'mode': 0}, {}, **NO_BRIDGE(0)),
+    row('TransportConnect', {'transport': 1}, smp(12, 'INCOMING_ALREADY_BRIDGED', 11), **NO_BRIDGE(0)),
+    row('TransportStatus', {}, {'supported': 1, 'active': 1, 'bridged': True, 'transport': 1}, **NO_BRIDGE(2)),
+    row('TransportDisconnect', {'transport': 1, 'all': True}, smp(7, 'BOTH_TRANSPORT_AND_ALL', 11), **NO_BRIDGE(1)),
+    row('TransportDisconnect', {'all': True}, {}, **NO_BRIDGE(1)),
 
     row('Request', {'operation': 'write', 'group': 0, 'command': 0, 'payload': {'d': 'x'}}, {'payload': {'r': 'x'}}),
     row('Request', {'operation': 'write', 'group': 0, 'command': 0}, {'payload': {'r': ''}}),

@@ -39,6 +39,8 @@ class Row:
 PATH = '/lfs1/everywhere'
 WRITE = ('FileWrite', {'path': PATH, 'data': 'aGVsbG8='})
 SETTING = ('SettingWrite', {'name': 'sim/e', 'value': 'AAE='})
+BRIDGE_OFF = ('TransportDisconnect', {'all': True})
+BRIDGE = ('TransportConnect', {'transport': 1})
 TIME = '2026-01-02T03:04:05'
 
 
@@ -92,6 +94,12 @@ ROWS = [
     Row('GroupAt', 'enum list-groups --iter', {'index': 0}, lambda c, f: [c.enum_get_group_id(0), *c.enum_iter_group_ids()],
         merged=True),
     Row('Groups', 'enum show-group-details', {}, lambda c, f: c.enum_get_group_details()),
+    Row('TransportList', 'transport list', {}, lambda c, f: c.transport_list()),
+    Row('TransportModes', 'transport modes 1', {'transport': 1}, lambda c, f: c.transport_modes(1)),
+    Row('TransportConnect', 'transport connect 1 --mode 0', {'transport': 1, 'mode': 0}, lambda c, f: c.transport_connect(1, 0),
+        BRIDGE_OFF),
+    Row('TransportStatus', 'transport status', {}, lambda c, f: c.transport_status()),
+    Row('TransportDisconnect', 'transport disconnect 1', {'transport': 1}, lambda c, f: c.transport_disconnect(1), BRIDGE),
     Row('StorageErase', 'zephyr erase-storage', {}, lambda c, f: c.zephyr_erase_storage()),
     Row('Request', 'raw read 0 6', {'operation': 'read', 'group': 0, 'command': 6}, lambda c, f: c.raw_command(False, 0, 6, {})),
     Row('Reset', 'os system-reset', {}, lambda c, f: c.os_system_reset()),

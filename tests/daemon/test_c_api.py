@@ -15,7 +15,7 @@ METHODS = racks.INTERFACE.methods
 
 @pytest.fixture(scope='module')
 def driver():
-    r = racks.Rack(('a',), 'burst=ok')
+    r = racks.Rack(('a',), conformance.KEYS)
     r.ready()
     d = c_driver.Driver(r.socket)
     d.run('FileWrite', {'device': 'a', 'path': conformance.PATH, 'data': conformance.b64(conformance.CONTENT)})

@@ -36,7 +36,7 @@ def calling(rack):
 
 @pytest.fixture(scope='module')
 def call():
-    r = racks.Rack(('a',), 'burst=ok')
+    r = racks.Rack(('a',), conformance.KEYS)
     r.ready()
     call = calling(r)
     call('FileWrite', {'path': conformance.PATH, 'data': conformance.b64(conformance.CONTENT)})
@@ -47,7 +47,7 @@ def call():
 @pytest.fixture
 def facts(rack, tmp_path):
     """call, and what the table of images calls its files."""
-    folder, r = tmp_path, rack('a', keys='burst=ok')
+    folder, r = tmp_path, rack('a', keys=conformance.KEYS)
     client = r.ready()
     (old,) = client.call('ImageList', device='a')['slots']
     facts = {'old.hash': old['hash'], 'old.version': old['version']}

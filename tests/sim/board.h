@@ -124,6 +124,7 @@ struct board_ram {
 	bool busy;
 	bool reset_pending;
 	bool clock_set;
+	unsigned int bridge; /* the transport that this one is bridged to; 0: none */
 	int64_t clock_offset_us; /* of the board's RTC to loop_now() */
 	char shell[256];
 	size_t shell_len;

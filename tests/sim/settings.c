@@ -78,6 +78,7 @@ static const struct key keys[] = {
 	BOOL("datetime", datetime, 1),
 	BOOL("mpstat", mpstat, 1),
 	BOOL("build_time", build_time, 1),
+	BOOL("transport", transport, 0),
 	BOOL("enum", enumerate, 1),
 	BOOL("image_group", image_group, 1),
 	BOOL("slot_info", slot_info, 1),

@@ -52,7 +52,7 @@ struct settings {
 	uint64_t boot_ms, swap_ms_per_kb, reset_delay_ms, wait_dfu_ms, erase_ms, write_us;
 	bool burst_lost;
 	bool banner, shell, dead, recovery, hang_up, bus_power, no_app, downgrade;
-	bool params, echo, bootloader_info, datetime, mpstat, build_time, enumerate, image_group, slot_info;
+	bool params, echo, bootloader_info, datetime, mpstat, build_time, transport, enumerate, image_group, slot_info;
 	bool legacy_rc, canonical, frugal, image_check, direct_upload, erase_pending;
 	bool rec_echo, rec_params, rec_state, rec_slots;
 	char *image, *image1, *unix_path, *board_id;

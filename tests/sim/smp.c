@@ -37,6 +37,11 @@ static const struct command commands[] = {
 	{ GROUP_STAT, 0, stat_show, NULL },
 	{ GROUP_STAT, 1, stat_list, NULL },
 	{ GROUP_ZEPHYR, 0, NULL, zephyr_erase_storage },
+	{ GROUP_TRANSPORT, 0, NULL, transport_connect },
+	{ GROUP_TRANSPORT, 1, NULL, transport_disconnect },
+	{ GROUP_TRANSPORT, 2, transport_status, NULL },
+	{ GROUP_TRANSPORT, 6, transport_list, NULL },
+	{ GROUP_TRANSPORT, 7, transport_modes, NULL },
 };
 
 static const struct smp_group_info groups[] = {
@@ -44,12 +49,15 @@ static const struct smp_group_info groups[] = {
 	{ GROUP_IMAGE, "img mgmt", 0 },         { GROUP_OS, "os mgmt", 0 },
 	{ GROUP_SETTINGS, "settings mgmt", 0 }, { GROUP_SHELL, "shell mgmt", 0 },
 	{ GROUP_STAT, "stat mgmt", 0 },         { GROUP_ZEPHYR, "zephyr basic mgmt", 0 },
+	{ GROUP_TRANSPORT, "transport mgmt", 0 },
 };
 
 static bool group_is_built(const struct board *b, uint16_t group)
 {
 	if (group == GROUP_IMAGE)
 		return b->set.image_group && b->set.mode != MODE_SINGLE;
+	if (group == GROUP_TRANSPORT)
+		return b->set.transport;
 	return group != GROUP_ENUM || b->set.enumerate;
 }
 

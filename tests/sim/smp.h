@@ -97,6 +97,11 @@ int enum_count(struct board *b, const struct request *req, struct reply *reply);
 int enum_list(struct board *b, const struct request *req, struct reply *reply);
 int enum_single(struct board *b, const struct request *req, struct reply *reply);
 int enum_details(struct board *b, const struct request *req, struct reply *reply);
+int transport_connect(struct board *b, const struct request *req, struct reply *reply);
+int transport_disconnect(struct board *b, const struct request *req, struct reply *reply);
+int transport_status(struct board *b, const struct request *req, struct reply *reply);
+int transport_list(struct board *b, const struct request *req, struct reply *reply);
+int transport_modes(struct board *b, const struct request *req, struct reply *reply);
 int zephyr_erase_storage(struct board *b, const struct request *req, struct reply *reply);
 
 int fs_download(struct board *b, const struct request *req, struct reply *reply);

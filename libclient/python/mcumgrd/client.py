@@ -14,7 +14,8 @@ from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
 from .lease import Lease
 from .private import PrivateDaemon
 from .types import (ApplicationInfo, FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
-                    MCUmgrParameters, MemoryPoolStatistics, SettingValue, SlotInfoImage, SlotInfoImageSlot, TaskStatistics)
+                    MCUmgrParameters, MemoryPoolStatistics, SettingValue, SlotInfoImage, SlotInfoImageSlot, TaskStatistics, Transport, TransportMode,
+                    TransportStatus)
 from .varlink import Connection, default_socket
 
 __all__ = ["MCUmgrClient", "devices", "watch"]
@@ -493,6 +494,29 @@ class MCUmgrClient:
         """Name and number of handlers of the groups."""
         return [GroupDetails(group=g["group"], name=g.get("name"), handlers=g.get("handlers"))
                 for g in self._call("Groups", groups=list(groups) if groups is not None else None)["groups"]]
+
+    def transport_list(self) -> List[Transport]:
+        """The transports of the board that may be bridged (Zephyr 4.5)."""
+        return [Transport(id=t["id"], name=t.get("name")) for t in self._call("TransportList")["transports"]]
+
+    def transport_status(self) -> TransportStatus:
+        """The bridges of the board."""
+        reply = self._call("TransportStatus")
+        return TransportStatus(supported=reply["supported"], active=reply["active"], bridged=reply["bridged"],
+                               transport=reply.get("transport"))
+
+    def transport_modes(self, transport: int) -> List[TransportMode]:
+        """The modes of a transport."""
+        return [TransportMode(id=m["id"], description=m.get("description"), incoming=m["incoming"], outgoing=m["outgoing"])
+                for m in self._call("TransportModes", transport=transport)["modes"]]
+
+    def transport_connect(self, transport: int, mode: Optional[int] = None) -> None:
+        """Lets the board pass requests on to another transport. What that needs besides goes with raw_command(True, 11, 0)."""
+        self._call("TransportConnect", transport=transport, mode=mode)
+
+    def transport_disconnect(self, transport: Optional[int] = None, all: bool = False) -> None:
+        """Ends the bridge to a transport, that of the one which is asked, or all of them."""
+        self._call("TransportDisconnect", transport=transport, all=all or None)
 
     def zephyr_erase_storage(self) -> None:
         """Erases the board's storage_partition: settings, bonds."""

@@ -9,7 +9,7 @@ from typing import List, Optional
 __all__ = [
     "ApplicationInfo", "FileChecksum", "FileChecksumDataFormat", "FileChecksumProperties", "FileStatus", "GroupDetails", "ImageState",
     "MCUmgrParameters", "McubootImageInfo", "MemoryPoolStatistics", "SettingValue", "SlotInfoImage", "SlotInfoImageSlot",
-    "TaskStatistics",
+    "TaskStatistics", "Transport", "TransportMode", "TransportStatus",
 ]
 
 
@@ -126,6 +126,31 @@ class SettingValue:
     """A setting, and the limit when the board lowered the one asked for."""
     value: bytes
     max_size: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Transport:
+    """A way to a board."""
+    id: int
+    name: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class TransportStatus:
+    """The bridges of a board: how many there may be, how many there are, and the other end of the one that is asked."""
+    supported: int
+    active: int
+    bridged: bool
+    transport: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class TransportMode:
+    """A mode of a transport, and which end of a bridge it may be in it."""
+    id: int
+    description: Optional[str]
+    incoming: bool
+    outgoing: bool
 
 
 @dataclass(frozen=True)
