@@ -8,7 +8,7 @@ import os
 import random
 import re
 import string
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union
 
 from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
 from .lease import Lease
@@ -243,7 +243,7 @@ class MCUmgrClient:
 
     # -- firmware -------------------------------------------------------------------------------------------------
 
-    def firmware_update(self, firmware: bytes, checksum: _Checksum = None, bootloader_type: Optional[str] = None,
+    def firmware_update(self, firmware: bytes, checksum: _Checksum = None, bootloader_type: Optional[Literal["MCUboot"]] = None,
                         skip_reboot: bool = False, force_confirm: bool = False, upgrade_only: bool = False,
                         progress: _StepProgress = None, confirm: bool = True, image: Optional[int] = None,
                         boot_timeout_ms: Optional[int] = None) -> None:
@@ -369,7 +369,7 @@ class MCUmgrClient:
     def image_slot_info(self) -> List[SlotInfoImage]:
         """The image slots of the board."""
         return [SlotInfoImage(image=i["image"], max_image_size=i.get("maxImageSize"),
-                              slots=[SlotInfoImageSlot(slot=s["slot"], size=s.get("size"), upload_image_id=s.get("uploadImageId"))
+                              slots=[SlotInfoImageSlot(slot=s["slot"], size=s.get("size", 0), upload_image_id=s.get("uploadImageId"))
                                      for s in i["slots"]]) for i in self._call("SlotInfo")["images"]]
 
     # -- statistics group -----------------------------------------------------------------------------------------

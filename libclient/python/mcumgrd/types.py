@@ -71,9 +71,9 @@ class ImageState:
 
 @dataclass(frozen=True)
 class SlotInfoImageSlot:
-    """A slot that can hold an image: its size in bytes and the image id to upload to it."""
+    """A slot that can hold an image: its size in bytes (0: the board told an error instead) and the image id to upload to it."""
     slot: int
-    size: Optional[int]
+    size: int
     upload_image_id: Optional[int] = None
 
 

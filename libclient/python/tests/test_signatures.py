@@ -1,94 +1,126 @@
 # SPDX-License-Identifier: MIT
-"""A script for mcumgr_toolkit runs after changing its import: same names, arguments, order and defaults; same fields."""
+"""A script for mcumgr_toolkit runs after changing its import: seed.pyi has its signatures and fields; ours have the same names,
+order, kinds, defaults and types. More arguments may follow, if they have defaults."""
+import ast
 import dataclasses
+import datetime
 import inspect
+import pathlib
+import subprocess
+import sys
+import typing
 
 import pytest
 
 import mcumgrd
 from mcumgrd import MCUmgrClient
 
-REQUIRED = inspect.Parameter.empty
+TREE = ast.parse(pathlib.Path(__file__).with_name("seed.pyi").read_text())
+CLASSES = {node.name: node for node in TREE.body if isinstance(node, ast.ClassDef)}
+METHODS = {node.name: node for node in CLASSES["MCUmgrClient"].body}
+FUNCTIONS = {node.name: node for node in TREE.body if isinstance(node, ast.FunctionDef)}
+NAMES = {**vars(typing), **vars(mcumgrd), "datetime": datetime, "NoneType": type(None)}
 
-METHODS = {
-    "serial": [("serial", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
-    "usb_serial": [("identifier", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
-    "raw_usb_serial": [("identifier", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
-    "raw_serial": [("serial", REQUIRED), ("baud_rate", 115200), ("timeout_ms", 500)],
-    "set_frame_size": [("smp_frame_size", REQUIRED)],
-    "use_auto_frame_size": [],
-    "set_timeout_ms": [("timeout_ms", REQUIRED)],
-    "set_retries": [("retries", REQUIRED)],
-    "check_connection": [],
-    "firmware_update": [("firmware", REQUIRED), ("checksum", None), ("bootloader_type", None), ("skip_reboot", False),
-                        ("force_confirm", False), ("upgrade_only", False), ("progress", None)],
-    "os_echo": [("msg", REQUIRED)],
-    "os_task_statistics": [],
-    "os_memory_pool_statistics": [],
-    "os_set_datetime": [("datetime", REQUIRED)],
-    "os_get_datetime": [],
-    "os_system_reset": [("force", False), ("boot_mode", None)],
-    "os_mcumgr_parameters": [],
-    "os_application_info": [("format", None)],
-    "os_bootloader_info": [],
-    "image_get_state": [],
-    "image_set_state": [("hash", None), ("confirm", False)],
-    "image_upload": [("data", REQUIRED), ("image", None), ("checksum", None), ("upgrade_only", False), ("progress", None)],
-    "image_erase": [("slot", None)],
-    "image_slot_info": [],
-    "stats_get_group_data": [("name", REQUIRED)],
-    "stats_list_groups": [],
-    "settings_read": [("name", REQUIRED)],
-    "settings_read_ext": [("name", REQUIRED), ("max_size", None)],
-    "settings_write": [("name", REQUIRED), ("value", REQUIRED)],
-    "settings_delete": [("name", REQUIRED)],
-    "settings_commit": [],
-    "settings_load": [],
-    "settings_save": [("name", None)],
-    "fs_file_download": [("name", REQUIRED), ("progress", None)],
-    "fs_file_upload": [("name", REQUIRED), ("data", REQUIRED), ("progress", None)],
-    "fs_file_status": [("name", REQUIRED)],
-    "fs_file_checksum": [("name", REQUIRED), ("algorithm", None), ("offset", 0), ("length", None)],
-    "fs_supported_checksum_types": [],
-    "fs_file_close": [],
-    "shell_execute": [("argv", REQUIRED), ("use_retries", True)],
-    "enum_get_group_count": [],
-    "enum_get_group_ids": [],
-    "enum_get_group_id": [("index", REQUIRED)],
-    "enum_iter_group_ids": [],
-    "enum_get_group_details": [("groups", None)],
-    "zephyr_erase_storage": [],
-    "raw_command": [("write_operation", REQUIRED), ("group_id", REQUIRED), ("command_id", REQUIRED), ("data", REQUIRED)],
-}
 
-FIELDS = {
-    "FileChecksum": {"output", "offset", "type", "length"},
-    "FileChecksumProperties": {"format", "size"},
-    "FileStatus": {"length"},
-    "GroupDetails": {"group", "name", "handlers"},
-    "ImageState": {"active", "image", "slot", "pending", "version", "hash", "bootable", "permanent", "confirmed"},
-    "MCUmgrParameters": {"buf_size", "buf_count"},
-    "SlotInfoImage": {"slots", "image", "max_image_size"},
-    "SlotInfoImageSlot": {"slot", "size", "upload_image_id"},
-    "TaskStatistics": {"runtime", "tid", "prio", "stkuse", "stksiz", "cswcnt", "state"},
-    "McubootImageInfo": {"hash", "version"},
-}
+def plain(hint):
+    """A type, written in one way: (origin, arguments)."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is None:
+        return type(None)
+    if origin is None:
+        return {typing.List: list, typing.Dict: dict}.get(hint, hint)
+    if origin is typing.Literal:
+        return origin, arguments
+    parts = tuple(tuple(map(plain, a)) if isinstance(a, list) else plain(a) for a in arguments)
+    return origin, frozenset(parts) if origin is typing.Union else parts
+
+
+def seed_type(node):
+    return plain(eval(compile(ast.Expression(node), "seed.pyi", "eval"), NAMES))  # the annotations of our own file
+
+
+def arguments_of(node):
+    """[(name, type, default or the class empty)], without self."""
+    arguments = [a for a in node.args.args if a.arg != "self"]
+    defaults = [ast.literal_eval(d) for d in node.args.defaults]
+    defaults = [inspect.Parameter.empty] * (len(arguments) - len(defaults)) + defaults
+    return [(a.arg, seed_type(a.annotation), d) for a, d in zip(arguments, defaults)]
+
+
+def compare(function, node):
+    hints = typing.get_type_hints(function)
+    ours = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    wanted = arguments_of(node)
+    got = [(p.name, plain(hints[p.name]), p.default) for p in ours[:len(wanted)]]
+    assert got == wanted
+    assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in ours[:len(wanted)])
+    assert all(p.default is not p.empty for p in ours[len(wanted):])
+    assert plain(hints["return"]) == seed_type(node.returns)
+    assert inspect.getdoc(function), "everything is documented"
+
+
+def test_the_list_is_whole():
+    """So that a reader that skips something is seen."""
+    assert (len(METHODS), len(CLASSES), len(FUNCTIONS)) == (37, 12, 1)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_method(name):
-    method = getattr(MCUmgrClient, name)
-    parameters = [(p.name, p.default) for p in inspect.signature(method).parameters.values() if p.name != "self"]
-    assert parameters[:len(METHODS[name])] == METHODS[name]
-    assert all(default is not REQUIRED for _, default in parameters[len(METHODS[name]):])
-    assert inspect.getdoc(method), "every method is documented"
+    function = inspect.getattr_static(MCUmgrClient, name)
+    assert isinstance(function, staticmethod) == bool(METHODS[name].decorator_list)
+    compare(getattr(MCUmgrClient, name), METHODS[name])
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function(name):
+    compare(getattr(mcumgrd, name), FUNCTIONS[name])
+
+
+@pytest.mark.parametrize("name", [name for name in CLASSES if name != "MCUmgrClient"])
 def test_fields(name):
-    assert {f.name for f in dataclasses.fields(getattr(mcumgrd, name))} == FIELDS[name]
+    ours, fields = getattr(mcumgrd, name), CLASSES[name].body
+    if isinstance(fields[0], ast.Expr):
+        assert [member.name for member in ours] == [line.value.id for line in fields]
+        return
+    wanted = {line.target.id: seed_type(line.annotation) for line in fields}
+    hints = typing.get_type_hints(ours)
+    assert {field.name: plain(hints[field.name]) for field in dataclasses.fields(ours)} == wanted
+    assert inspect.getdoc(ours)
+
+
+# Later releases of mcumgr_toolkit have these as well.
+@pytest.mark.parametrize("name, arguments", [
+    ("raw_serial", ["serial", "baud_rate", "timeout_ms"]), ("raw_usb_serial", ["identifier", "baud_rate", "timeout_ms"]),
+    ("os_memory_pool_statistics", []), ("settings_read", ["name"]), ("settings_read_ext", ["name", "max_size"]),
+    ("settings_write", ["name", "value"]), ("settings_delete", ["name"]), ("settings_commit", []), ("settings_load", []),
+    ("settings_save", ["name"])])
+def test_what_came_later(name, arguments):
+    method = getattr(MCUmgrClient, name)
+    assert [p for p in inspect.signature(method).parameters if p != "self"] == arguments and inspect.getdoc(method)
 
 
 def test_errors_are_runtime_errors():
     for name in mcumgrd.errors.__all__:
         assert issubclass(getattr(mcumgrd, name), RuntimeError), name
+
+
+SOURCES = sorted(pathlib.Path(mcumgrd.__file__).parent.glob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_it_is_python_3_9(path):
+    """Its syntax, and no import but the standard library's."""
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    imported = {name for node in ast.walk(tree) for name in (
+        [a.name for a in node.names] if isinstance(node, ast.Import) else
+        [node.module] if isinstance(node, ast.ImportFrom) and not node.level else [])}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", ["3.9", "3.11"])
+def test_types_are_strict(version):
+    package = pathlib.Path(mcumgrd.__file__).parent
+    done = subprocess.run(["/usr/bin/python3", "-m", "mypy", "--strict", "--python-version", version, "--cache-dir", "/dev/null", package],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
