@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Console and ConsoleWrite. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/api-private.h"
 #include "daemon/console-text.h"
+#include "daemon/device-console.h"
 #include "proto/base64.h"
 
 #define LINES_MS 5	  /* lines that come together go out together */
@@ -146,7 +148,7 @@ static void on_ended(struct console_reader *reader)
 	api_fail(call, "DeviceGone", o, NULL, "%s is no longer known", f->device);
 }
 
-static void follow(struct api *api, struct call *call, struct device *d, size_t backlog)
+static void follow(struct api *api, struct call *call, const struct device *d, struct console *c, size_t backlog)
 {
 	struct follower *f = calloc(1, sizeof(*f));
 	json_object *o;
@@ -164,7 +166,7 @@ static void follow(struct api *api, struct call *call, struct device *d, size_t 
 	call->user = f;
 	call->closed = on_closed;
 	call->drained = on_drained;
-	console_follow(d->console, &f->reader, backlog);
+	console_follow(c, &f->reader, backlog);
 	o = take_lines(&f->reader, true, REPLY_BYTES);
 	call_continue(call, o ? o : no_lines());
 	deliver(f, true);
@@ -172,13 +174,31 @@ static void follow(struct api *api, struct call *call, struct device *d, size_t 
 
 /* --- methods ---------------------------------------------------------------------------------------------------------- */
 
+/* The console that the call names. false: the call is answered. */
+static bool find_console(struct call *call, struct device *d, struct device_console **ret)
+{
+	int interface = (int)api_int(call, "port", -1);
+	char names[100] = "";
+	size_t n = 0;
+
+	*ret = device_console_usual(d);
+	if (interface < 0 || device_console_find(d, interface, false, ret) == 0)
+		return true;
+	for (const struct device_console *dc = d->consoles; dc && n < sizeof(names); dc = dc->next)
+		if (dc->interface >= 0)
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%s%d", n ? ", " : "", dc->interface);
+	api_invalid(call, "port", "%s has no port with interface %d; %s%s", d->id, interface,
+			names[0] ? "its interfaces: " : "it is not on USB", names);
+	return false;
+}
+
 /* What the ring holds, in one reply, or in several to a client that takes several. */
-static void tell_all(struct call *call, struct device *d, size_t backlog)
+static void tell_all(struct call *call, struct console *c, size_t backlog)
 {
 	struct console_reader reader = {0}; /* gone before anything could be told to it */
 	json_object *o, *next;
 
-	console_follow(d->console, &reader, backlog);
+	console_follow(c, &reader, backlog);
 	o = take_lines(&reader, true, call->message.more ? REPLY_BYTES : SIZE_MAX);
 	while (o && (next = take_lines(&reader, true, REPLY_BYTES))) {
 		call_continue(call, o);
@@ -193,18 +213,19 @@ static void console(struct api *api, struct call *call)
 	int64_t lines = api_int(call, "backlog", -1);
 	size_t backlog = lines < 0 ? SIZE_MAX : (size_t)lines;
 	bool follows = api_bool(call, "follow", false);
+	struct device_console *dc;
 	struct device *d;
 
 	if (follows && !call->message.more) {
 		call_error(call, "org.varlink.service.ExpectedMore", NULL);
 		return;
 	}
-	if (!api_device(api, call, &d))
+	if (!api_device(api, call, &d) || !find_console(call, d, &dc))
 		return;
 	if (follows)
-		follow(api, call, d, backlog);
+		follow(api, call, d, dc->console, backlog);
 	else
-		tell_all(call, d, backlog);
+		tell_all(call, dc->console, backlog);
 }
 
 static void fail_write(struct call *call, struct device *d, int e, const char *text)
@@ -223,10 +244,11 @@ static void console_write(struct api *api, struct call *call)
 	_cleanup_free_ uint8_t *bytes = NULL;
 	const char *data = api_string(call, "data"), *text;
 	size_t size = 0, at = 0;
+	struct device_console *dc;
 	struct device *d;
 	int e;
 
-	if (!api_device_to_change(api, call, &d))
+	if (!api_device_to_change(api, call, &d) || !find_console(call, d, &dc))
 		return;
 	e = strlen(data) > (LIMIT_TYPED_BYTES + 2) / 3 * 4 ? -E2BIG : base64_decode(data, strlen(data), &bytes, &size, &at);
 	if (e == -E2BIG || size > LIMIT_TYPED_BYTES) {
@@ -237,20 +259,22 @@ static void console_write(struct api *api, struct call *call)
 		api_invalid(call, "data", "'data' is no padded base64: trouble at character %zu", at);
 		return;
 	}
-	e = e < 0 ? e : device_type(d, bytes, size, &text);
+	e = e < 0 ? e : device_console_type(dc, bytes, size, &text);
 	if (e < 0)
 		fail_write(call, d, e, e == -ENODEV ? text : NULL);
 	else
 		call_reply(call, json_object_new_object());
 }
 
+#define API_PORT {"port", API_INT, .optional = true, .min = 0, .max = 255}
 static const struct api_parameter console_parameters[] = {
 	API_DEVICE,
 	{"backlog", API_INT, .optional = true, .min = 0, .max = INT64_MAX},
 	{"follow", API_BOOL, .optional = true},
+	API_PORT,
 	{NULL},
 };
-static const struct api_parameter write_parameters[] = {API_DEVICE, {"data", API_STRING}, API_LEASE, {NULL}};
+static const struct api_parameter write_parameters[] = {API_DEVICE, {"data", API_STRING}, API_PORT, API_LEASE, {NULL}};
 
 const struct api_method api_console_methods[] = {
 	{"Console", console_parameters, console, ROLE_READ},

@@ -258,6 +258,11 @@ void console_break(struct console *c)
 	tell_readers(c);
 }
 
+bool console_has_begun(const struct console *c)
+{
+	return c->started;
+}
+
 size_t console_count(const struct console *c)
 {
 	return c->count;

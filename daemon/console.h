@@ -52,6 +52,7 @@ int console_set_size(struct console *c, size_t lines, size_t bytes);
 void console_tell_mark(struct console *c); /* of the line that has not ended, if it has one that was not told */
 void console_feed(struct console *c, const uint8_t *data, size_t size, uint64_t time_us);
 size_t console_count(const struct console *c);
+bool console_has_begun(const struct console *c); /* a line, which has not ended */
 int console_at(const struct console *c, size_t index, struct console_line *ret); /* 0 is the oldest kept; -ENOENT */
 uint64_t console_dropped(const struct console *c); /* lines that the ring no longer holds */
 void console_break(struct console *c); /* what comes next begins a line: the board was reset or plugged again */

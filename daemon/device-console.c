@@ -64,11 +64,11 @@ void device_console_feed(struct device_console *dc, const uint8_t *data, size_t 
 
 static size_t on_typed(void *user, const uint8_t *data, size_t size)
 {
-	const struct device_console *dc = user;
+	struct device_console *dc = user;
 	const char *text;
 
 	/* What a board cannot take at all is lost, as with a cable that is not plugged in. */
-	return device_type(dc->device, data, size, &text) == -ENOBUFS ? 0 : size;
+	return device_console_type(dc, data, size, &text) == -ENOBUFS ? 0 : size;
 }
 
 /* Of the socket: who may use the API may use the terminal. */
@@ -83,7 +83,7 @@ static void open_file(struct device_console *dc)
 {
 	const struct config *c = registry_config(dc->device->registry);
 	const struct config_device *section = dc->device->config;
-	_cleanup_free_ char *path = config_log_file(c, dc->device->id, dc == dc->device->consoles ? -1 : dc->interface);
+	_cleanup_free_ char *path = config_log_file(c, dc->device->id, dc->plainly ? -1 : dc->interface);
 	const struct console_file_settings settings = {
 		.path = path, .max_bytes = section->log_size, .count = section->log_count};
 
@@ -94,7 +94,7 @@ static void open_file(struct device_console *dc)
 static void open_terminal(struct device_console *dc)
 {
 	const struct config *c = registry_config(dc->device->registry);
-	_cleanup_free_ char *path = config_terminal_link(c, dc->device->id, dc == dc->device->consoles ? -1 : dc->interface);
+	_cleanup_free_ char *path = config_terminal_link(c, dc->device->id, dc->plainly ? -1 : dc->interface);
 	const struct terminal_settings settings = {
 		.name = dc->device->id, .link = path, .group = group_of(c), .typed = on_typed, .user = dc};
 	int r = path ? terminal_new(dc->device->private->loop, dc->console, &settings, &dc->terminal) : -ENOMEM;
@@ -104,12 +104,24 @@ static void open_terminal(struct device_console *dc)
 				r == -EEXIST ? "something else has that name" : strerror(-r));
 }
 
+/* The first one goes by the name of the board, the others by their interface, too. */
+static void name(struct device_console *dc)
+{
+	bool plainly = dc == dc->device->consoles;
+
+	if (dc->named && dc->plainly != plainly)
+		terminal_close(TAKE_PTR(dc->terminal));
+	dc->named = true;
+	dc->plainly = plainly;
+}
+
 static void configure(struct device_console *dc)
 {
 	const struct config_device *c = dc->device->config;
 
 	if (console_set_size(dc->console, c->console_lines, c->console_bytes) < 0)
 		log_warning(dc->device->id, "console", "no memory for a ring of %u lines", c->console_lines);
+	name(dc);
 	console_file_close(TAKE_PTR(dc->file));
 	if (c->console_log)
 		open_file(dc);
@@ -121,13 +133,35 @@ static void configure(struct device_console *dc)
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
+/* In order of their interfaces. */
+static void insert(struct device *d, struct device_console *dc)
+{
+	struct device_console **at = &d->consoles;
+
+	while (*at && (*at)->interface < dc->interface)
+		at = &(*at)->next;
+	dc->next = *at;
+	*at = dc;
+}
+
+static void relabel(struct device_console *dc, int interface)
+{
+	struct device_console **at = &dc->device->consoles;
+
+	while (*at != dc)
+		at = &(*at)->next;
+	*at = dc->next;
+	dc->interface = interface;
+	insert(dc->device, dc);
+}
+
 int device_console_add(struct device *d, int interface, struct device_console **ret)
 {
 	static const struct console_callbacks callbacks = {.seen = on_seen, .marked = on_marked};
-	struct device_console **at = &d->consoles, *dc;
+	struct device_console *dc;
 	size_t count = 0;
 
-	for (; *at; at = &(*at)->next)
+	for (dc = d->consoles; dc; dc = dc->next)
 		count++;
 	if (count == DEVICE_CONSOLES_MAX)
 		return -ENOSPC;
@@ -140,9 +174,71 @@ int device_console_add(struct device *d, int interface, struct device_console **
 	dc->interface = interface;
 	uv_timer_init(d->private->loop, &dc->open_mark);
 	device_add_handle(d, (uv_handle_t *)&dc->open_mark);
-	*at = dc;
+	uv_timer_init(d->private->loop, &dc->side_retry);
+	device_add_handle(d, (uv_handle_t *)&dc->side_retry);
+	insert(d, dc);
 	*ret = dc;
 	return 0;
+}
+
+int device_console_find(struct device *d, int interface, bool make, struct device_console **ret)
+{
+	for (struct device_console *dc = d->consoles; dc; dc = dc->next)
+		if (dc->interface == interface) {
+			*ret = dc;
+			return 0;
+		}
+	int r = make ? device_console_add(d, interface, ret) : -ENOENT;
+	if (make && r == 0)
+		device_consoles_configure(d);
+	return r;
+}
+
+static bool is_plugged(const struct device *d, int interface)
+{
+	for (size_t i = 0; i < d->private->candidate_count; i++)
+		if (d->private->candidates[i].interface == interface)
+			return true;
+	return false;
+}
+
+void device_console_select(struct device *d, int interface)
+{
+	struct device_console *dc;
+
+	if (d->main->interface == interface)
+		return;
+	if (device_console_find(d, interface, false, &dc) == 0)
+		d->main = dc;
+	/* A bootloader may number its interfaces in another way: a board with one port has one console. */
+	else if (!is_plugged(d, d->main->interface) || device_console_add(d, interface, &dc) < 0)
+		relabel(d->main, interface);
+	else
+		d->main = dc;
+	d->console = d->main->console;
+	device_consoles_configure(d);
+}
+
+static bool was_printed_to(const struct device_console *dc)
+{
+	return console_count(dc->console) > 0 || console_has_begun(dc->console);
+}
+
+struct device_console *device_console_usual(const struct device *d)
+{
+	if (was_printed_to(d->main))
+		return d->main;
+	for (struct device_console *dc = d->consoles; dc; dc = dc->next)
+		if (was_printed_to(dc))
+			return dc;
+	return d->main;
+}
+
+int device_console_type(struct device_console *dc, const uint8_t *data, size_t size, const char **ret_text)
+{
+	if (dc == dc->device->main)
+		return device_type(dc->device, data, size, ret_text);
+	return device_side_type(dc, data, size, ret_text);
 }
 
 void device_consoles_configure(struct device *d)
@@ -156,7 +252,9 @@ void device_consoles_close(struct device *d)
 	for (struct device_console *dc = d->consoles; dc; dc = dc->next) {
 		console_file_close(TAKE_PTR(dc->file));
 		terminal_close(TAKE_PTR(dc->terminal));
+		device_side_close(dc);
 		uv_close((uv_handle_t *)&dc->open_mark, device_handle_closed);
+		uv_close((uv_handle_t *)&dc->side_retry, device_handle_closed);
 	}
 }
 

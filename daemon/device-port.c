@@ -166,7 +166,8 @@ void device_open(struct device *d)
 	const struct port_settings settings = {.baud = c->baud, .rtscts = c->rtscts, .dtr = c->dtr, .rts = c->rts};
 
 	device_close_port(d, "the tty is opened again");
-	int r = port_new(d->private->loop, d->tty, &settings, &port_callbacks, d, &d->port);
+	d->port = device_side_take(d->main, d->tty);
+	int r = d->port ? 0 : port_new(d->private->loop, d->tty, &settings, &port_callbacks, d, &d->port);
 	if (r < 0) {
 		device_set_state(d, DEVICE_UNAVAILABLE, "%s cannot be opened: %s", d->tty, strerror(-r));
 		retry(d);
@@ -177,7 +178,12 @@ void device_open(struct device *d)
 		device_set_state(d, DEVICE_OPENING, NULL);
 	session_hold(d->session);
 	device_arm(d, 0);
-	port_open(d->port);
+	if (!port_is_open(d->port)) {
+		port_open(d->port);
+		return;
+	}
+	port_set_callbacks(d->port, &port_callbacks, d);
+	opened(d);
 }
 
 struct port *device_take_port(struct device *d, const char *reason)
@@ -247,6 +253,7 @@ static void use_candidate(struct device *d, size_t index)
 	d->product_id = c->product_id;
 	d->interface = c->interface;
 	d->config = c->config;
+	device_console_select(d, c->interface);
 }
 
 /* The next candidate, in a circle, that the configuration wants opened; candidate_count: there is none. */
@@ -280,6 +287,7 @@ static void open_candidate(struct device *d, size_t index)
 		return;
 	}
 	device_open(d);
+	device_sides_update(d);
 }
 
 /* A session outlives the port it was made for, and needs the section it was made of. */
@@ -322,7 +330,9 @@ bool device_next_candidate(struct device *d)
 	if (!other_managed(d->private, &next))
 		return false;
 	log_info(d->id, "port", "%s does not answer: trying %s", d->tty, d->private->candidates[next].node);
-	device_close_port(d, "another port of the board is tried");
+	struct port *port = device_take_port(d, "another port of the board is tried");
+	if (port)
+		device_side_give(d->main, d->tty, port);
 	open_candidate(d, next);
 	return true;
 }
@@ -392,6 +402,8 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 		use_unmanaged(d, 0);
 	else if (first || (config && !p->candidates[p->candidate].config)) /* the first one that is to be opened */
 		open_candidate(d, p->candidate_count - 1);
+	else
+		device_sides_update(d);
 }
 
 static void open_what_is_left(struct device *d)
@@ -421,8 +433,10 @@ void device_unplugged(struct device *d, const char *syspath)
 	p->candidates[i] = p->candidates[--p->candidate_count];
 	if (!used && p->candidate == p->candidate_count)
 		p->candidate = i;
-	if (!used)
+	if (!used) {
+		device_sides_update(d);
 		return;
+	}
 	if (d->state == DEVICE_RELEASED)
 		return;
 	device_close_port(d, "the board was unplugged");

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "daemon/device-console.h"
 #include "daemon/device-private.h"
 #include "daemon/log.h"
 
@@ -41,6 +42,8 @@ static int close_for(struct device *d, struct device_released *r, const char *re
 	if (!turn)
 		return -ENOMEM;
 	device_stop_watching(d);
+	for (struct device_console *dc = d->consoles; dc; dc = dc->next)
+		device_side_close(dc);
 	port = device_take_port(d, reason);
 	if (port) {
 		free(turn);

@@ -286,6 +286,12 @@ int port_new(uv_loop_t *loop, const char *tty, const struct port_settings *setti
 	return 0;
 }
 
+void port_set_callbacks(struct port *p, const struct port_callbacks *callbacks, void *user)
+{
+	p->callbacks = *callbacks;
+	p->user = user;
+}
+
 void port_open(struct port *p)
 {
 	if (p->opening || p->line || p->closed)

@@ -40,6 +40,8 @@ struct port_callbacks {
 struct port;
 int port_new(uv_loop_t *loop, const char *tty, const struct port_settings *settings, const struct port_callbacks *callbacks,
 		void *user, struct port **ret);
+/* Somebody else is told from now on. */
+void port_set_callbacks(struct port *p, const struct port_callbacks *callbacks, void *user);
 void port_open(struct port *p);
 bool port_is_open(const struct port *p);
 

@@ -90,7 +90,7 @@ static void send_keys(void);
 
 static void tell_refusal(const struct mcumgr_error *error)
 {
-	if (!k.refused)
+	if (!k.refused && !args_has(k.board->ctl->args, "raw"))
 		fprintf(stderr, "\nmcumgrctl: not typed: %s\n", show(error->message));
 	k.refused = true;
 }
@@ -135,6 +135,8 @@ static void send_keys(void)
 		out_of_memory();
 	if (b->name)
 		json_object_object_add(parameters, "device", json_object_new_string(b->name));
+	if (args_has(b->ctl->args, "port"))
+		json_object_object_add(parameters, "port", json_object_new_int64(args_value(b->ctl->args, "port")->number));
 	json_object_object_add(parameters, "data", json_object_new_string(data));
 	k.calling = true;
 	k.sent = k.count;
@@ -209,7 +211,7 @@ void keyboard_start(struct board *b)
 	k.terminal = isatty(STDIN_FILENO);
 	if (k.terminal && !take_terminal())
 		board_fail(b, CODE_OTHER, "Terminal", "the terminal's settings cannot be changed", NULL);
-	else if (k.terminal && !b->ctl->quiet)
+	else if (k.terminal && !b->ctl->quiet && !args_has(b->ctl->args, "raw"))
 		fputs("Keys go to the board; Ctrl-] leaves, and ~. at the beginning of a line.\n", stderr);
 }
 

@@ -17,6 +17,8 @@ static const struct arg console_options[] = {
 	{ "follow", 'f', .kind = ARG_FLAG, .json = "follow", .help = "go on with what is printed, until Ctrl-C" },
 	{ "lines", 'n', .meta = "N", .kind = ARG_NUMBER, .json = "backlog", .max = 1000000,
 		.help = "so many of the lines that were printed before (all)" },
+	{ "port", .meta = "IF", .kind = ARG_NUMBER, .json = "port", .max = 255,
+		.help = "of a board with several USB interfaces: this one's console" },
 	{ "time", .kind = ARG_FLAG, .help = "the time before each line, and the mark of lines that tell of a boot or a failure" },
 	{ "raw", .kind = ARG_FLAG, .help = "bytes as they came, control sequences and all" },
 	{ "interactive", 'i', .kind = ARG_FLAG, .help = "a terminal on the board: keys go to its shell" },

@@ -68,6 +68,7 @@ def test_lines(daemon, words, replies, shown):
     (["console", "-f", "-n", "5", "a"], {"device": "a", "follow": True, "backlog": 5}),
     (["console", "--follow", "--lines=0"], {"follow": True, "backlog": 0}),
     (["console", "-i"], {"follow": True, "backlog": 0}),
+    (["console", "--port", "2", "a"], {"device": "a", "port": 2}),
     (["console", "-i", "-n", "20", "a"], {"device": "a", "follow": True, "backlog": 20}),
 ])
 def test_what_is_asked_for(daemon, ctl, words, parameters):
@@ -190,6 +191,28 @@ def test_keys(keyboard, keys, typed):
     k.press(keys[-1:])
     assert k.end() == 0
     assert k.keys() == typed
+
+
+def test_raw_over_a_pipe_both_ways(daemon):
+    """Bytes and nothing else, on standard output; standard error stays empty, whatever the daemon says."""
+    daemon.on("Console", {"lines": [line(5, "uart:~$ ", b"\x1b[1;32muart:~$ \x1b[m", True)], "dropped": 4}, Later("ConsoleWrite"),
+              {"lines": [line(5, "x", b"x\xff")], "dropped": 1}, Open())
+    daemon.on("ConsoleWrite", Error("DeviceUnavailable", device="a", state="absent", message="a is absent"))
+    process = subprocess.Popen([program(), "console", "--raw", "-i", "--port", "3"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment(daemon.path))
+    process.stdin.write(b"\x00\xff\r")
+    process.stdin.flush()
+    shown, expected, end = b"", b"\x1b[1;32muart:~$ \x1b[mx\xff\n", time.monotonic() + DEADLINE
+    while len(shown) < len(expected):
+        assert select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0], shown
+        shown += os.read(process.stdout.fileno(), 4096)
+    assert shown == expected
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, out, err) == (130, b"", b"")
+    typed = [p for method, p, _ in daemon.calls if method == "ConsoleWrite"]
+    assert b"".join(base64.b64decode(p["data"]) for p in typed) == b"\x00\xff\r"
+    assert all(p["port"] == 3 for p in typed)
 
 
 def test_keys_go_to_the_board_that_is_named(keyboard, daemon):

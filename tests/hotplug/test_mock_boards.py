@@ -3,7 +3,12 @@
 
 import fcntl
 import itertools
+import os
+import pty
+import select
+import subprocess
 import time
+import tty
 
 import pytest
 
@@ -21,6 +26,94 @@ def test_interfaces_of_one_board_are_one_device(rack, testbed, boards, silent_pt
     assert device['tty'] == '/dev/ttyACM2'
     assert [known['id'] for known in rack.devices()] == [device['id']]
     assert rack.ctl('os', 'echo', 'x', device=device['id']).code == 0
+
+
+class Line:
+    """The board's end of a pty whose other end is a port: what is printed there, and what arrives."""
+
+    def __init__(self):
+        self.fd, self.other = pty.openpty()
+        tty.setraw(self.other)
+        self.path = os.ttyname(self.other)
+
+    def expect(self, text):
+        got, end = b'', time.monotonic() + 30
+        while text not in got:
+            assert select.select([self.fd], [], [], max(0, end - time.monotonic()))[0], got
+            got += os.read(self.fd, 4096)
+
+    def close(self):
+        os.close(self.fd)
+        os.close(self.other)
+
+
+@pytest.fixture
+def line():
+    made = []
+
+    def make():
+        made.append(Line())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def console_with(rack, text, *words):
+    end = time.monotonic() + 30
+    while text not in (shown := rack.run('console', *words).stdout):
+        assert time.monotonic() < end, shown
+        time.sleep(0.05)
+    return shown
+
+
+@pytest.mark.parametrize('order', [(0, 2), (2, 0)])
+def test_every_port_has_its_console(rack, testbed, boards, line, order):
+    """Interface 0 prints and has the shell, interface 2 speaks SMP; no byte is lost, whenever it is printed."""
+    board, shell = boards.add('b0'), line()
+    rack.start(RACK)
+    for iface in order:
+        testbed.add(f'ttyACM{iface}', board.tty if iface == 2 else shell.path, serial='B0', iface=iface)
+        if iface == 0:
+            os.write(shell.fd, b'printed at once\r\n')
+    device = rack.wait(serial='B0', state='ready', interface=2, timeout=40)
+    os.write(shell.fd, b'printed later\r\n')
+    board.command(r'console on the other port\n')
+    console_with(rack, 'printed later\n', '--port', '0')
+    assert console_with(rack, 'printed at once\n', '--port', '0').endswith('printed later\n')
+    assert console_with(rack, 'on the other port\n', '--port', '2') == 'on the other port\n'
+    refused = rack.run('console', '--port', '1')
+    assert refused.returncode == 2 and 'its interfaces: 0, 2' in refused.stderr
+    # Keys go where they are sent, and SMP goes on.
+    typing = rack.popen('console', '-i', '--port', '0', device['id'], stdin=subprocess.PIPE)
+    try:
+        typing.stdin.write('help\r')
+        typing.stdin.flush()
+        shell.expect(b'help\r')
+        assert rack.ctl('os', 'echo', 'x', device=device['id']).code == 0
+    finally:
+        typing.kill()
+        typing.communicate()
+
+
+def test_the_usual_console_is_the_one_that_is_printed_to(rack, testbed, boards, line):
+    board, shell = boards.add('b0'), line()
+    rack.start(RACK)
+    testbed.add('ttyACM2', board.tty, serial='B0', iface=2)
+    testbed.add('ttyACM0', shell.path, serial='B0', iface=0)
+    rack.wait(serial='B0', state='ready', interface=2)
+    os.write(shell.fd, b'only here\r\n')
+    console_with(rack, 'only here\n')
+    # After a re-plug it goes on in the same ring, whichever interface comes first.
+    testbed.remove('ttyACM2')
+    testbed.remove('ttyACM0')
+    mark = rack.mark()
+    testbed.add('ttyACM0', shell.path, serial='B0', iface=0)
+    testbed.add('ttyACM2', board.tty, serial='B0', iface=2)
+    rack.wait(mark, serial='B0', state='ready', interface=2, timeout=40)
+    os.write(shell.fd, b'and again\r\n')
+    assert 'only here\n' in console_with(rack, 'and again\n')
 
 
 ONE_INTERFACE = '[device rack]\nmatch = 2fe3:0100:2\nquiet_ms = 50\n'

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "daemon/api-private.h"
+#include "daemon/device-console.h"
 #include "daemon/log.h"
 #include "daemon/file-job.h"
 #include "daemon/update.h"
@@ -206,6 +207,24 @@ struct job *registry_job_find(const struct registry *r _unused_, const char *id)
 const char *device_state_name(const struct device *d _unused_)
 {
 	return "ready";
+}
+
+struct device_console *device_console_usual(const struct device *d)
+{
+	return d->main;
+}
+
+int device_console_find(struct device *d _unused_, int interface _unused_, bool make _unused_,
+		struct device_console **ret _unused_)
+{
+	return -ENOENT;
+}
+
+int device_console_type(struct device_console *dc _unused_, const uint8_t *data _unused_, size_t size _unused_,
+		const char **ret_text)
+{
+	*ret_text = NULL;
+	return -ENODEV;
 }
 
 int device_submit(struct device *d _unused_, struct request *request)

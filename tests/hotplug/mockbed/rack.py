@@ -74,8 +74,8 @@ class Rack:
         return subprocess.run([self._mcumgrctl, '--socket', self.socket, *words], capture_output=True, text=True,
                               timeout=timeout, check=False)
 
-    def popen(self, *words):
-        return subprocess.Popen([self._mcumgrctl, '--socket', self.socket, *words], stdin=subprocess.DEVNULL,
+    def popen(self, *words, stdin=subprocess.DEVNULL):
+        return subprocess.Popen([self._mcumgrctl, '--socket', self.socket, *words], stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait_ports(self, count):
