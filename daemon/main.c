@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "daemon/api.h"
+#include "daemon/census.h"
 #include "daemon/dry-run.h"
 #include "daemon/image-store.h"
 #include "daemon/log.h"
@@ -137,6 +138,7 @@ static void on_patience_over(uv_timer_t *timer)
 
 static void stop(struct daemon *d)
 {
+	census_log(&d->loop);
 	notify_send("STOPPING=1");
 	uv_timer_start(&d->patience, on_patience_over, STOP_PATIENCE_MS, 0);
 	d->stopping = 3; /* the server, the registry, and this function */

@@ -113,8 +113,13 @@ class Rack:
                               check=False)
 
     def open_files(self):
-        folder = Path('/proc') / str(self.daemon.process.pid) / 'fd'
-        return [os.readlink(entry) for entry in folder.iterdir()]
+        files = []
+        for entry in (Path('/proc') / str(self.daemon.process.pid) / 'fd').iterdir():
+            try:
+                files.append(os.readlink(entry))
+            except FileNotFoundError:
+                pass  # closed meanwhile
+        return files
 
     def devices(self):
         return self.ctl('list').value['devices']

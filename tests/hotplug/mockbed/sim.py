@@ -51,6 +51,20 @@ class Board:
         self._sim.end()
 
 
+class Fleet:
+    """Many boards in one process: their ttys by name."""
+
+    def __init__(self, program, folder, names, **settings):
+        keys = ','.join(f'{key}={value}' for key, value in settings.items())
+        words = [word for name in names for word in ('--board', f'{name},{keys}' if keys else name)]
+        self.ttys = {name: folder / name for name in names}
+        self._sim = LineProcess([program, '--dir', folder, *words], folder / 'fleet.log')
+        self._sim.wait_line('^ready$', timeout=60)
+
+    def end(self):
+        self._sim.end()
+
+
 class Images:
     """Firmware files; the simulator makes them, too."""
 
