@@ -13,7 +13,6 @@ static const char head[] =
 	"ACTION==\"remove\", GOTO=\"mcumgrd_boards_end\"\n"
 	"SUBSYSTEM!=\"usb|usb-serial|tty\", GOTO=\"mcumgrd_boards_end\"\n"
 	"SUBSYSTEM==\"usb\", ENV{DEVTYPE}!=\"usb_device\", GOTO=\"mcumgrd_boards_end\"\n"
-	"SUBSYSTEM==\"tty\", SUBSYSTEMS!=\"usb\", GOTO=\"mcumgrd_boards_end\"\n"
 	"ENV{ID_PATH}==\"\", IMPORT{builtin}=\"path_id\"\n\n";
 
 static const char tail[] =

@@ -5,7 +5,7 @@
     /usr/bin/python3 -m pytest tests/vm -m "not slow"
 
 Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM,
-USBIP_ACM, UDEVTAIL and ASK for single programs; MCUMGRD_TEST_CACHE (where Debian packages are kept);
+USBIP_ACM, UDEVTAIL, ASK and FLOOD for single programs; MCUMGRD_TEST_CACHE (where Debian packages are kept);
 MCUMGRD_REQUIRE_VM=1 (a machine that cannot run this is an error, not a reason to skip).
 """
 
@@ -23,7 +23,7 @@ from vmbed.usb import UsbBoard, UsbSerial, command
 
 ROOT = Path(__file__).resolve().parents[2]
 BED = {'usbip_acm': ('USBIP_ACM', 'tests/vm/usbip_acm'), 'udevtail': ('UDEVTAIL', 'tests/hotplug/udevtail'),
-       'ask': ('ASK', 'tests/vm/ask')}
+       'ask': ('ASK', 'tests/vm/ask'), 'flood': ('FLOOD', 'tests/vm/flood')}
 UNDER_TEST = {'mcumgrd': ('MCUMGRD', 'daemon/mcumgrd'), 'mcumgrctl': ('MCUMGRCTL', 'libclient/mcumgrctl/mcumgrctl'),
               'mcumgr-sim': ('MCUMGR_SIM', 'tests/sim/mcumgr-sim')}
 

@@ -49,9 +49,10 @@ class Boards:
         guest.run(f'mkdir -p {folder}')
 
     def add(self, *names, **settings):
-        """Boards in one process, not yet plugged. One name: a board; more: a list."""
+        """Boards in one process, not yet plugged. One name: a board; more: a list. A setting may be a function of the name."""
         control = f'{self.folder}/control{len(self._sims)}'
-        made = [Board(self, name, dict(settings)) for name in names]
+        made = [Board(self, name, {key: value(name) if callable(value) else value for key, value in settings.items()})
+                for name in names]
         words = ['exec', 'mcumgr-sim', '--control', control]
         for board in made:
             words += ['--board', board.words]
