@@ -13,6 +13,12 @@ static const struct arg words[] = {
 	{ NULL },
 };
 
+static const struct arg options[] = {
+	{ "repeat", .kind = ARG_FLAG, .json = "repeat",
+		.help = "again when its answer is lost, so that it may run twice" },
+	{ NULL },
+};
+
 static void print_output(struct board *b, json_object *reply)
 {
 	_cleanup_free_ char *text = text_clean_lines(member_string(reply, "output")), *message = NULL;
@@ -35,6 +41,7 @@ const struct verb shell_verbs[] = {
 	{ .name = "shell",
 		.summary = "run a command in the board's shell",
 		.words = words,
+		.options = options,
 		.method = "ShellExecute",
 		.flags = VERB_BOARD,
 		.print = print_output,

@@ -115,6 +115,8 @@ def several(argv, calls, text):
 
 
 ROWS = [
+    one(["shell", "--repeat", "kernel", "--repeat"], "ShellExecute", {"arguments": ["kernel", "--repeat"], "repeat": True},
+        {"output": "up", "status": 0}, "up\n"),
     one(["transport", "list"], "TransportList", {}, {"transports": [{"id": 0, "name": "Ser\x1bial"}, {"id": 11}]},
         "    0  Ser\\x1bial\n   11  -\n"),
     one(["transport", "status"], "TransportStatus", {}, {"supported": 2, "active": 1, "bridged": True, "transport": 4},
