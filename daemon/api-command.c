@@ -80,7 +80,12 @@ static int decode(const struct run *r, const struct answer *a, json_object **ret
 static void on_done(struct request *request, const struct answer *a)
 {
 	_cleanup_(run_freep) struct run *r = request->user;
-	struct api_request named = { r->device_id, request->group, request->id, 0 };
+	struct api_request named = {
+		.device = r->device_id,
+		.group = request->group,
+		.command = request->id,
+		.recovery = r->device->state == DEVICE_RECOVERY,
+	};
 	struct call *call = r->call;
 	json_object *reply = NULL;
 	char text[200] = "";

@@ -182,6 +182,8 @@ static void fail_remote(struct call *call, const struct api_request *r, const st
 	const char *hint = smp_rc_hint(s->group, s->rc, r->group, r->command);
 	json_object *o = new_device(r->device);
 
+	if (smp_status_unsupported(s) && r->recovery)
+		hint = "its bootloader's recovery answers, which knows few commands: os system-reset boots the application";
 	if (!hint)
 		hint = smp_status_unsupported(s) ? "the command is an option of the board's firmware"
 						 : "the firmware decides that; what the board prints may say more";

@@ -114,7 +114,7 @@ static int take(struct info *info, const struct answer *a, char *text, size_t si
 static void on_done(struct request *request, const struct answer *a)
 {
 	struct info *info = request->user;
-	struct api_request named = { info->device_id, request->group, request->id, 0 };
+	struct api_request named = { .device = info->device_id, .group = request->group, .command = request->id };
 	struct answer broken = { .error = -EBADMSG };
 	struct call *call = info->call;
 	char text[200] = "";

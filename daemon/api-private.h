@@ -153,6 +153,7 @@ struct api_request {
 	const char *device; /* its id */
 	unsigned int group, command;
 	size_t message_max;
+	bool recovery; /* its bootloader answers */
 };
 /* By what became of a request (session.h). */
 void api_fail_answer(struct call *call, const struct api_request *request, const struct answer *answer);

@@ -18,7 +18,6 @@ struct parser {
 	struct problems *problems;
 	bool in_daemon, in_device, seen_daemon;
 	struct config_device *device;
-	unsigned int *section_lines; /* of config->devices */
 	struct {
 		char name[32];
 		unsigned int line;
@@ -95,20 +94,22 @@ static void start_device(struct parser *p, const char *name)
 	}
 	for (size_t i = 0; i < p->config->device_count; i++) {
 		if (!strcmp(p->config->devices[i].name, name)) {
-			problem(p, "[device %s] is there already, in line %u", name, p->section_lines[i]);
+			const struct config_device *first = &p->config->devices[i];
+			if (strcmp(first->file, p->file) == 0)
+				problem(p, "[device %s] is there already, in line %u", name, first->line);
+			else
+				problem(p, "[device %s] is there already, in %s:%u", name, first->file, first->line);
 			return;
 		}
 	}
-	unsigned int *lines = realloc(p->section_lines, (p->config->device_count + 1) * sizeof(*lines));
-	char *copy = strdup(name);
-	if (lines)
-		p->section_lines = lines;
-	p->device = lines && copy ? config_add_device(p->config, TAKE_PTR(copy)) : NULL;
-	free(copy);
-	if (p->device)
-		p->section_lines[p->config->device_count - 1] = p->line;
-	else
+	_cleanup_free_ char *copy = strdup(name), *file = strdup(p->file);
+	p->device = copy && file ? config_add_device(p->config, TAKE_PTR(copy)) : NULL;
+	if (!p->device) {
 		problem(p, "out of memory");
+		return;
+	}
+	p->device->file = TAKE_PTR(file);
+	p->device->line = p->line;
 }
 
 static void start_section(struct parser *p, char *text)
@@ -197,16 +198,6 @@ static void take_line(struct parser *p, char *line)
 		take_assignment(p, text);
 }
 
-static void check_aliases(struct parser *p)
-{
-	const struct config *c = p->config;
-	for (size_t i = 0; i < c->device_count; i++)
-		for (size_t j = 0; c->devices[i].alias && j < i; j++)
-			if (c->devices[j].alias && !strcmp(c->devices[i].alias, c->devices[j].alias))
-				problem_at(p, p->section_lines[i], "[device %s] and [device %s] have the same alias '%s'",
-						c->devices[i].name, c->devices[j].name, c->devices[i].alias);
-}
-
 void config_parse(struct config *c, const char *file, char *content, struct problems *problems)
 {
 	struct parser p = { .config = c, .file = file, .problems = problems };
@@ -218,6 +209,14 @@ void config_parse(struct config *c, const char *file, char *content, struct prob
 		take_line(&p, line);
 	}
 	end_section(&p);
-	check_aliases(&p);
-	free(p.section_lines);
+}
+
+void config_check(const struct config *c, struct problems *problems)
+{
+	for (size_t i = 0; i < c->device_count; i++)
+		for (size_t j = 0; c->devices[i].alias && j < i; j++)
+			if (c->devices[j].alias && !strcmp(c->devices[i].alias, c->devices[j].alias))
+				problems_add(problems, "%s:%u: [device %s] and [device %s] have the same alias '%s'",
+						c->devices[i].file, c->devices[i].line, c->devices[i].name, c->devices[j].name,
+						c->devices[i].alias);
 }

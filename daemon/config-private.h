@@ -12,6 +12,9 @@ struct problems {
 };
 void problems_add(struct problems *p, const char *format, ...) _printf_(2, 3);
 
+/* What only all files together show. */
+void config_check(const struct config *c, struct problems *problems);
+
 /* Sets one key of a section. false: text says what is wrong and what is allowed. */
 bool config_set_device(struct config_device *d, const char *key, const char *value, char *text, size_t text_size);
 bool config_set_daemon(struct config *c, const char *key, const char *value, char *text, size_t text_size);

@@ -2,6 +2,7 @@
 
 #include "daemon/config.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ static void release_device(struct config_device *d)
 {
 	regex_free(d->regex);
 	free(d->name);
+	free(d->file);
 	free(d->match);
 	free(d->serial);
 	free(d->path);
@@ -133,15 +135,57 @@ static int load(struct config *c, const char *file, bool may_be_missing, struct 
 	if (r == -ENOENT && may_be_missing)
 		return 0;
 	if (r < 0) {
-		if (!problems->text)
+		if (r != -EFBIG && r != -EINVAL)
 			problems_add(problems, "%s: cannot be read: %s", file, strerror(-r));
 		return r;
 	}
-	c->file = strdup(file);
+	if (!c->file)
+		c->file = strdup(file);
 	if (!c->file)
 		return -ENOMEM;
 	config_parse(c, file, content, problems);
 	return problems->text ? -EINVAL : 0;
+}
+
+static int is_drop_in(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	return *entry->d_name != '.' && length > 5 && !strcmp(entry->d_name + length - 5, ".conf");
+}
+
+/* All problems of all files are told at once. */
+static int load_drop_ins(struct config *c, const char *file, struct problems *problems)
+{
+	_cleanup_free_ char *directory = NULL;
+	struct dirent **entries;
+	int error = 0;
+
+	if (asprintf(&directory, "%s.d", file) < 0)
+		return -ENOMEM;
+	int count = scandir(directory, &entries, is_drop_in, alphasort);
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR) {
+		error = -errno;
+		problems_add(problems, "%s: cannot be read: %s", directory, strerror(-error));
+	}
+	for (int i = 0; i < count; i++) {
+		_cleanup_free_ char *path = NULL;
+		if (asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0)
+			error = -ENOMEM;
+		else if (load(c, path, false, problems) < 0)
+			error = -EINVAL;
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+	return error;
+}
+
+static int load_all(struct config *c, const char *file, bool may_be_missing, struct problems *problems)
+{
+	int r = load(c, file, may_be_missing, problems), dropped = load_drop_ins(c, file, problems);
+
+	config_check(c, problems);
+	return r < 0 ? r : dropped < 0 ? dropped : problems->text ? -EINVAL : 0;
 }
 
 int config_load(const char *file, bool may_be_missing, struct config **ret, char **ret_text)
@@ -151,7 +195,7 @@ int config_load(const char *file, bool may_be_missing, struct config **ret, char
 	if (!c)
 		return -ENOMEM;
 	c->log_level = LOG_LEVEL_INFO;
-	int r = file ? load(c, file, may_be_missing, &problems) : 0;
+	int r = file ? load_all(c, file, may_be_missing, &problems) : 0;
 	if (r < 0) {
 		*ret_text = problems.text;
 		return r;

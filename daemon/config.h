@@ -21,6 +21,8 @@ struct regex; /* a compiled VID:PID[:interface] expression */
 
 struct config_device {
 	char *name;	   /* of the section */
+	char *file;	   /* where it stands, or NULL */
+	unsigned int line;
 	char *match;	   /* VID:PID[:interface] regex, or NULL */
 	struct regex *regex;
 	char *serial;	   /* exact USB serial number, or NULL */
@@ -59,7 +61,7 @@ struct config {
 	size_t device_count;
 };
 
-/* Reads file (NULL: defaults only; a missing default file is no error). text gets "FILE:LINE: ..." for every bad line. */
+/* Reads file (NULL: defaults only; a missing default file is no error), and after it FILE.d/x.conf in order of their names. text gets "FILE:LINE: ..." for every bad line. */
 int config_load(const char *file, bool may_be_missing, struct config **ret, char **ret_text);
 /* Adds "TTY[,baud=N][,name=ID][,KEY=VALUE...]". */
 int config_add_port(struct config *c, const char *argument, char **ret_text);

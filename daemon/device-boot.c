@@ -14,6 +14,7 @@
 #include "daemon/registry.h"
 
 #define BANNER_GRACE_MS 100	  /* old MCUboots print Zephyr's banner before their own */
+#define RESET_DELAY_MS 400	  /* so long the firmware of before may still answer: 250 ms after the reset was taken (SMP §9) */
 #define QUIET_AFTER_RECOVERY_MS 6000 /* the second time: windows of 5 s exist */
 #define QUIET_MAX_MS 60000
 #define QUIET_BANNER_MS 10000	  /* boards whose boot is seen on the console: no hurry without it */
@@ -167,7 +168,7 @@ void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken)
 		return;
 	device_boot_cancel(d);
 	device_forget(d);
-	device_quiet(d, boot_ms(d));
+	device_quiet(d, most(boot_ms(d), RESET_DELAY_MS));
 }
 
 static void reset_sent(struct request *request, const struct answer *answer)

@@ -274,7 +274,10 @@ void device_limits(const struct device *d, struct device_limits *ret)
 	unsigned int count = d->info.has_parameters ? d->info.buffer_count : 1, max = 1;
 
 	/* One of the buffers is for the reply (SMP §6.4). A board that needs pauses between lines has no room for more. */
-	if (d->config->window)
+	/* MCUboot's recovery has one buffer, whatever its application has. */
+	if (d->state == DEVICE_RECOVERY)
+		max = 1;
+	else if (d->config->window)
 		max = d->config->window;
 	else if (count > 2 && session_line_delay(d->session) == 0 && !d->config->raw)
 		max = count - 1 < WINDOW_MAX ? count - 1 : WINDOW_MAX;

@@ -32,6 +32,7 @@ static void release(struct identity *i)
 	free(i->id);
 	free(i->serial);
 	free(i->hub);
+	free(i->section);
 }
 
 void identity_free_all(struct registry *r)
@@ -224,6 +225,53 @@ struct identity *identity_for_tty(struct registry *r, const char *id)
 	return i;
 }
 
+/* --- who manages it ----------------------------------------------------------------------------------------------- */
+
+static unsigned int usb_of(const struct usb_port *port)
+{
+	return port->vendor_id << 16 | port->product_id;
+}
+
+/* By its serial number it is surely the same board. By its place only while a reset of ours is under way: anything may be
+ * plugged in there. */
+static bool is_same_board(struct registry *r, const struct identity *i, const struct usb_port *port, const char *hub)
+{
+	const struct device *d;
+
+	if (!same(i->serial, port->serial) && (i->serial || port->serial))
+		return false;
+	if (i->serial && !i->twin)
+		return true;
+	d = registry_by_id(r, i->id);
+	return same(i->hub, hub) && (i->serial || (d && d->private->expecting));
+}
+
+const struct config_device *identity_section(struct registry *r, const struct config *config, const struct usb_port *port)
+{
+	const struct config_device *fits = config_find(config, port);
+	_cleanup_free_ char *hub = identity_hub(port->path);
+
+	for (size_t n = 0; !fits && n < r->identity_count; n++) {
+		const struct identity *i = &r->identities[n];
+		if (!i->section || i->usb == usb_of(port) || !is_same_board(r, i, port, hub))
+			continue;
+		for (size_t k = 0; k < config->device_count && !fits; k++)
+			if (!config->devices[k].tty && same(config->devices[k].name, i->section))
+				fits = &config->devices[k];
+	}
+	return fits;
+}
+
+void identity_managed(struct registry *r, struct identity *i, const struct config_device *section, const struct usb_port *port)
+{
+	if (config_find(r->config, port) != section || (same(i->section, section->name) && i->usb == usb_of(port)))
+		return;
+	free(i->section);
+	i->section = copy(section->name);
+	i->usb = usb_of(port);
+	identity_save(r, i);
+}
+
 /* --- the state directory ------------------------------------------------------------------------------------------ */
 
 static int save_firmware(struct record *record, const struct firmware *f)
@@ -263,6 +311,10 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set(record, "hub", i->hub);
 	if (e == 0 && i->twin)
 		e = record_set_number(record, "twin", 1);
+	if (e == 0 && i->section)
+		e = record_set(record, "section", i->section);
+	if (e == 0 && i->section)
+		e = record_set_number(record, "usb", i->usb);
 	if (e == 0 && i->learnt.line_delay >= 0)
 		e = record_set_number(record, "line_delay_ms", (uint64_t)i->learnt.line_delay);
 	if (e == 0 && i->learnt.quiet_ms)
@@ -296,6 +348,8 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->serial = copy(record_get(record, "serial"));
 	i->hub = copy(record_get(record, "hub"));
 	i->twin = record_number(record, "twin", 0) == 1;
+	i->section = copy(record_get(record, "section"));
+	i->usb = (unsigned int)record_number(record, "usb", 0);
 	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
 	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
 	i->learnt.banner = record_number(record, "banner", 0) == 1;

@@ -24,6 +24,8 @@ struct identity {
 	char *id;
 	char *serial, *hub; /* or NULL */
 	bool twin;	    /* shares its serial number: goes by its place */
+	char *section;	    /* that managed it the last time, or NULL */
+	unsigned int usb;   /* vendor and product id that it had then */
 	struct device_learnt learnt;
 };
 
@@ -76,6 +78,11 @@ struct identity *identity_expected(struct registry *r, const char *serial, const
 struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
 struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
 void identity_save(struct registry *r, const struct identity *identity);
+/* The section that manages a port: what fits it; or, for a board that shows up with another product id than that it was
+ * managed with, because its bootloader runs, that of then. NULL: nobody's. */
+const struct config_device *identity_section(struct registry *r, const struct config *config, const struct usb_port *port);
+void identity_managed(struct registry *r, struct identity *identity, const struct config_device *section,
+		const struct usb_port *port);
 char *identity_hub(const char *path); /* malloc'd */
 
 /* registry-port.c */

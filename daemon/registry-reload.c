@@ -64,13 +64,13 @@ static const struct usb_port *port_of(const struct registry *r, const struct dev
 	return NULL;
 }
 
-static const struct config_device *section_of(const struct registry *r, const struct config *config, const struct device_candidate *c)
+static const struct config_device *section_of(struct registry *r, const struct config *config, const struct device_candidate *c)
 {
 	const struct usb_port *port = port_of(r, c);
-	return port ? config_find(config, port) : NULL;
+	return port ? identity_section(r, config, port) : NULL;
 }
 
-static bool is_undisturbed(const struct registry *r, const struct device *d, const struct config *config)
+static bool is_undisturbed(struct registry *r, const struct device *d, const struct config *config)
 {
 	const struct device_private *p = d->private;
 

@@ -220,12 +220,14 @@ static void on_sweep(uv_timer_t *timer)
 
 void registry_add_port(struct registry *r, const struct usb_port *port)
 {
-	const struct config_device *config = config_find(r->config, port);
+	const struct config_device *config = identity_section(r, r->config, port);
 	struct identity *i = identity_find(r, port->serial, port->path);
 	struct device *d = i ? registry_by_id(r, i->id) : NULL;
 
 	if (!i)
 		return;
+	if (config)
+		identity_managed(r, i, config, port);
 	bool is_new = !d;
 	if (is_new && registry_add_device(r, i->id, &i->learnt, &d) < 0)
 		return;

@@ -4,7 +4,7 @@
     /usr/bin/python3 -m pytest tests/hotplug
 
 Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM for
-single programs.
+single programs. MCUMGRD_REQUIRE_HOTPLUG=1: a missing one is a failure, and not a reason to skip.
 """
 
 import os
@@ -28,6 +28,12 @@ def pytest_configure(config):
     config.addinivalue_line('markers', 'slow: takes more than ten seconds')
 
 
+def give_up(reason):
+    if os.environ.get('MCUMGRD_REQUIRE_HOTPLUG') == '1':
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
 @pytest.fixture(scope='session')
 def program():
     """Where a program is; a test that needs one that is not built is skipped."""
@@ -36,7 +42,7 @@ def program():
     def find(name):
         path = Path(os.environ.get(name.upper().replace('-', '_')) or build / PROGRAMS[name])
         if not path.is_file():
-            pytest.skip(f'{name} is not built: give the build folder in MCUMGRD_BUILD')
+            give_up(f'{name} is not built: give the build folder in MCUMGRD_BUILD (mockbus needs libumockdev-dev)')
         return path
 
     return find
