@@ -12,6 +12,7 @@
 #define LINES_MS 5	  /* lines that come together go out together */
 #define PARTIAL_MS 30	  /* after this much silence a line that has not ended is told */
 #define REPLY_BYTES 65536 /* of the board, in one reply of a stream */
+#define TYPING_PAUSE_MS 60000 /* then the log tells again who types */
 
 /* A stream that follows a board's console. It ends with its call or with the board. */
 struct follower {
@@ -239,6 +240,19 @@ static void fail_write(struct call *call, struct device *d, int e, const char *t
 		api_fail_unavailable(call, d, text);
 }
 
+/* A line in the log for someone who types, not for each key. */
+static void audit_typing(struct api *api, const struct call *call, const struct device *d)
+{
+	uint64_t now = uv_now(api->loop);
+	pid_t pid = call_peer(call)->pid;
+
+	if (api->typist.pid != pid || strcmp(api->typist.device, d->id) != 0 || now - api->typist.ms > TYPING_PAUSE_MS)
+		api_audit(call, d, "ConsoleWrite");
+	api->typist.pid = pid;
+	api->typist.ms = now;
+	snprintf(api->typist.device, sizeof(api->typist.device), "%s", d->id);
+}
+
 static void console_write(struct api *api, struct call *call)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
@@ -260,10 +274,12 @@ static void console_write(struct api *api, struct call *call)
 		return;
 	}
 	e = e < 0 ? e : device_console_type(dc, bytes, size, &text);
-	if (e < 0)
+	if (e < 0) {
 		fail_write(call, d, e, e == -ENODEV ? text : NULL);
-	else
-		call_reply(call, json_object_new_object());
+		return;
+	}
+	audit_typing(api, call, d);
+	call_reply(call, json_object_new_object());
 }
 
 #define API_PORT {"port", API_INT, .optional = true, .min = 0, .max = 255}

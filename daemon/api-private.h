@@ -19,6 +19,11 @@ struct api {
 	struct lease_book *leases; /* the registry's */
 	uv_loop_t *loop;
 	struct roles *roles;
+	struct {
+		pid_t pid;
+		char device[65];
+		uint64_t ms;
+	} typist; /* whose keystrokes the log has told */
 	bool stopping;
 };
 

@@ -218,6 +218,14 @@ def test_misuse(plain):
     assert client.call('Echo', device='a', text='alive') == {'text': 'alive'}
 
 
+def test_who_types_is_in_the_log_once(rack):
+    r = rack('a', 'b')
+    client = r.ready()
+    for device in 'aaaabb':
+        assert client.call('ConsoleWrite', device=device, data=encode(b'x')) == {}
+    assert [r.text().count(f'{device} audit: ConsoleWrite by user') for device in 'ab'] == [1, 1]
+
+
 def test_boots_are_in_it_also_those_before(rack):
     r = rack('a', keys='banner=on')
     client = r.ready()
