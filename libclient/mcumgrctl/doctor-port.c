@@ -55,6 +55,12 @@ static void say_holder(struct doctor *d, const char *node, const struct host_hol
 	doctor_advise(d, "%s", advice_for(name));
 }
 
+/* It keeps the daemon's ttys open over a restart, and reads nothing. */
+static bool is_service_manager(const struct host_holder *h)
+{
+	return h->name && strcmp(h->name, "systemd") == 0;
+}
+
 static void check_holders(struct doctor *d, const char *node, bool managed)
 {
 	size_t i, n, hidden, others = 0;
@@ -66,7 +72,7 @@ static void check_holders(struct doctor *d, const char *node, bool managed)
 		bool daemon = managed && !ours && holders[i].name && strcmp(holders[i].name, "mcumgrd") == 0;
 
 		ours |= daemon;
-		if (daemon)
+		if (daemon || (managed && is_service_manager(&holders[i])))
 			continue;
 		say_holder(d, node, &holders[i]);
 		others++;

@@ -346,6 +346,14 @@ def test_another_program_reads_along(machine, doctor, daemon):
     assert findings(done)["holder"][2] == f"screen (process {pid}, user {getpass.getuser()}) has {TTY} open"
 
 
+def test_the_service_manager_keeps_ttys_open(machine, doctor, daemon):
+    machine.tty("ttyACM0")
+    machine.process("mcumgrd", TTY)
+    machine.process("systemd", TTY)
+    rack(daemon, GOOD)
+    assert doctor("doctor", "a1", socket=daemon.path).code == 0
+
+
 def test_no_such_board(machine, doctor, daemon):
     rack(daemon, GOOD)
     done = doctor("doctor", "b2", socket=daemon.path)

@@ -3,6 +3,7 @@
 
     /usr/bin/python3 -m pytest tests/vm              all
     /usr/bin/python3 -m pytest tests/vm -m "not slow"
+    /usr/bin/python3 -m pytest tests/vm/test_vm_systemd.py      the service under systemd; some minutes
 
 Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM,
 USBIP_ACM, UDEVTAIL, ASK and FLOOD for single programs; MCUMGRD_TEST_CACHE (where Debian packages are kept);

@@ -92,7 +92,7 @@ class Job:
     def wait_pid(self):
         """Shell words that put its process id into $pid, once it has one."""
         path = f'{self.guest.inside(self.folder)}/pid'
-        return f'until [ -s {path} ]; do usleep 10000; done; pid=$(cat {path})'
+        return f'until [ -s {path} ]; do sleep 0.01; done; pid=$(cat {path})'
 
     def kill(self, number=signal.SIGTERM):
         """Signal the job's process group."""
@@ -107,13 +107,19 @@ class Guest:
         self._selector = selectors.DefaultSelector()
         if not shutil.which('qemu-system-x86_64'):
             raise packages.Unavailable('qemu-system-x86_64 is not here: install qemu-system-x86')
-        kernel = image.build(self.folder / 'initramfs', programs)
-        self._start(kernel, memory)
+        self._start(self._build(programs), memory)
         try:
             self.wait_for('events', 'udev listening$', timeout=BOOT_SECONDS)
         except GuestError:
             self.stop()
             raise
+
+    def _build(self, programs):
+        """Writes `initramfs` and whatever else it boots from; returns the kernel."""
+        return image.build(self.folder / 'initramfs', programs)
+
+    def _drives(self):
+        return []
 
     def _start(self, kernel, memory):
         ports = ('qmp', 'shell', 'events', 'usb')
@@ -161,7 +167,7 @@ class Guest:
                 '-serial', 'file:console.log', '-qmp', 'unix:qmp.socket',
                 '-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci', *ports,
                 '-device', 'qemu-xhci,id=usb,p2=15,p3=15',
-                '-virtfs', 'local,path=share,mount_tag=share,security_model=none,multidevs=remap']
+                '-virtfs', 'local,path=share,mount_tag=share,security_model=none,multidevs=remap', *self._drives()]
 
     def pump(self, timeout):
         """Take in what the guest has to say; wait for it at most `timeout` seconds."""

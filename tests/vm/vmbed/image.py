@@ -6,13 +6,14 @@ It is written anew for every run, which takes about a second; only the packages 
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 from . import packages
 
-INIT = Path(__file__).with_name('init.sh')
+INIT, AGENT = (Path(__file__).with_name(name) for name in ('init.sh', 'agent.sh'))
 MODULES = ('virtio_pci', 'virtio_console', 'virtio_rng', '9p', '9pnet_virtio', 'xhci_pci', 'cdc_acm', 'usbserial',
            'ftdi_sio', 'vhci_hcd', 'usbip_core', 'configfs', 'dummy_hcd', 'libcomposite', 'usb_f_acm')
 LIBRARY_FOLDER = 'lib/x86_64-linux-gnu'
@@ -107,7 +108,7 @@ def _add_udev(archive, udev, kmod, libkmod):
                 archive.copy(str(path.relative_to(udev)), path)
 
 
-def _module_list(tree, kmod, libkmod):
+def _module_list(tree, kmod, libkmod, wanted=MODULES):
     """Files of MODULES and of all they need, as depmod finds out."""
     version = next((tree / 'lib/modules').iterdir())
     with packages.locked():
@@ -119,14 +120,14 @@ def _module_list(tree, kmod, libkmod):
     for line in (version / 'modules.dep').read_text().splitlines():
         path, _, needed = line.partition(':')
         needs[Path(path).stem.replace('-', '_')] = [path, *needed.split()]
-    unknown = [name for name in MODULES if name not in needs]
+    unknown = [name for name in wanted if name not in needs]
     if unknown:
         raise packages.Unavailable(f'{tree.name} has no module {" ".join(unknown)}')
-    return version, sorted({path for name in MODULES for path in needs[name]})
+    return version, sorted({path for name in wanted for path in needs[name]})
 
 
-def _add_modules(archive, tree, kmod, libkmod):
-    version, modules = _module_list(tree, kmod, libkmod)
+def _add_modules(archive, tree, kmod, libkmod, wanted=MODULES):
+    version, modules = _module_list(tree, kmod, libkmod, wanted)
     for name in [*modules, *(path.name for path in version.glob('modules.*'))]:
         archive.copy(f'lib/modules/{version.name}/{name}', version / name)
 
@@ -140,6 +141,7 @@ def build(path, programs):
     archive.data('etc/passwd', USERS.encode())
     archive.data('etc/group', ('\n'.join(GROUPS) + '\n').encode())
     archive.data('init', INIT.read_bytes(), 0o755)
+    archive.data('agent.sh', AGENT.read_bytes(), 0o755)
     _add_busybox(archive, packages.unpacked('busybox-static'))
     _add_udev(archive, packages.unpacked('udev'), kmod, libkmod)
     _add_modules(archive, kernel, kmod, libkmod)
@@ -147,3 +149,40 @@ def build(path, programs):
         _add_program(archive, f'usr/bin/{name}', Path(source))
     archive.close()
     return next((kernel / 'boot').glob('vmlinuz-*'))
+
+
+STARTER = b"""#!/bin/sh
+# SPDX-License-Identifier: MIT
+export PATH=/bin:/sbin
+mkdir -p /dev /root
+mount -t devtmpfs dev /dev
+modprobe -a virtio_pci virtio_blk ext4
+until [ -b /dev/vda ]; do sleep 0.05; done
+mount -t ext4 /dev/vda /root
+exec switch_root /root /sbin/init
+"""
+
+
+def build_starter(path):
+    """Write an initramfs that goes on from the disk; returns the kernel's file."""
+    kmod, libkmod, kernel = packages.unpacked('kmod'), packages.unpacked('libkmod2'), packages.kernel()
+    archive = Archive(path)
+    for folder in ('dev', 'proc', 'sys', 'run', 'root'):
+        archive.folder(folder)
+    archive.data('init', STARTER, 0o755)
+    _add_busybox(archive, packages.unpacked('busybox-static'))
+    _add_program(archive, 'bin/kmod', kmod / 'bin/kmod', [libkmod])
+    archive.link('sbin/modprobe', '/bin/kmod')
+    _add_modules(archive, kernel, kmod, libkmod, ('virtio_pci', 'virtio_blk', 'ext4', 'crc32c_generic'))
+    archive.close()
+    return next((kernel / 'boot').glob('vmlinuz-*'))
+
+
+def copy_modules(root):
+    """The kernel modules that tests need, into a root folder; none of them is loaded by that."""
+    kmod, libkmod, kernel = packages.unpacked('kmod'), packages.unpacked('libkmod2'), packages.kernel()
+    version, modules = _module_list(kernel, kmod, libkmod)
+    target = root / 'usr/lib/modules' / version.name
+    for name in [*modules, *(path.name for path in version.glob('modules.*'))]:
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(version / name, target / name)

@@ -42,7 +42,7 @@ class Rack:
         (self.folder / 'conf').write_text(config)
         self.daemon = self.guest.spawn(f'exec mcumgrd -c {self.inside}/conf --socket {self.socket} --log-level debug '
                                        f'--state-dir {self.run_folder}/state')
-        self.guest.run(f'{self.daemon.wait_pid()}; while ! [ -S {self.socket} ] && kill -0 $pid; do usleep 20000; done')
+        self.guest.run(f'{self.daemon.wait_pid()}; while ! [ -S {self.socket} ] && kill -0 $pid; do sleep 0.02; done')
         self.watch = self.guest.spawn(f'exec mcumgrctl --socket {self.socket} --json watch', stream=True)
         self.watch.wait_line('"event": ?"current"')
 
