@@ -91,6 +91,11 @@ static void say_event(struct board *b, const char *event, json_object *reply)
 		json_object *line = json_object_object_get(reply, "line");
 
 		say(b, " %s: %s", show_key(line, "mark"), show_key(line, "text"));
+	} else if (strcmp(event, "locked") == 0) {
+		json_object *lease = json_object_object_get(device, "lease");
+		_cleanup_free_ char *holder = lease_holder(lease);
+
+		say(b, " by %s%s%s", show(holder), member_string(lease, "reason") ? ": " : "", show_key(lease, "reason"));
 	} else if (strcmp(event, "firmware") == 0) {
 		say_firmware(b, json_object_object_get(reply, "after"));
 		say(b, ", before");

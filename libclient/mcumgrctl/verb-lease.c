@@ -124,7 +124,7 @@ const struct verb lease_verbs[] = {
 			"COMMAND, which runs with MCUMGR_LEASE set, so that mcumgrctl and other clients in it are the holder; its exit\n"
 			"code is returned. Without a COMMAND the lease is kept, and its token printed, until Ctrl-C or the end of\n"
 			"standard input; with --pid or --for the token is printed and mcumgrctl ends. Whoever has it in MCUMGR_LEASE is\n"
-			"the holder. With --wait it waits in line, and says for whom. --any takes boards by alias, id, or VID:PID\n"
+			"the holder. With --wait it waits in line, and says for whom. --any takes boards by tag, alias, id or VID:PID\n"
 			"regex, '*' for all, out of those that are ready" },
 	{ .name = "unlock",
 		.summary = "end a lease",

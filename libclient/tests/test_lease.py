@@ -141,6 +141,16 @@ def test_force(ctl):
     assert ctl("unlock").code == 4
 
 
+def test_watch_tells_of_it(ctl):
+    watch = ctl.start("watch", "a")
+    line(watch.stdout)
+    process, _ = ctl.hold("a", "--reason", "the nightly run")
+    assert f", {process.pid}: the nightly run" in line(watch.stdout)
+    process.stdin.close()
+    assert line(watch.stdout).rstrip().endswith("a unlocked")
+    watch.send_signal(signal.SIGINT)
+
+
 def test_a_command_hears_of_a_loss(ctl):
     process = ctl.start("lock", "a", "--", "sh", "-c", f"read x; {program()} -d a os system-reset; echo code $?")
     ctl.rack.client().wait_device("a", lambda d: "lease" in d)

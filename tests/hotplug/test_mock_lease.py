@@ -43,7 +43,7 @@ def test_an_absent_board_is_unlocked_by_its_id(rack, testbed, boards):
 
 def test_a_board_that_comes_joins_the_pool(rack, testbed, boards):
     one, other, foreign = boards.add('b0'), boards.add('b1'), boards.add('b2')
-    rack.start(RACK + '[device other]\nmatch = 0483:.*\nquiet_ms = 50\n')
+    rack.start(RACK + 'tags = lab\n[device other]\nmatch = 0483:.*\nquiet_ms = 50\n')
     testbed.add('ttyACM0', one.tty, serial='B0', path='1-1')
     testbed.add('ttyACM2', foreign.tty, serial='B2', path='1-2', vid='0483')
     for serial in 'B0', 'B2':
@@ -53,7 +53,7 @@ def test_a_board_that_comes_joins_the_pool(rack, testbed, boards):
     testbed.add('ttyACM1', other.tty, serial='B1', path='1-3')
     known = [rack.wait(mark, serial='B1', state='ready')['id'], *[d['id'] for d in rack.devices() if d['serial'] == 'B0']]
     holder = rack.run('lock', known[1], '--for', '10min').stdout.strip()
-    waiter = rack.popen('lock', '--any', '2fe3:.*', '--count', '2', '--wait', '--', 'sh', '-c', 'echo $MCUMGR_LEASE_DEVICES')
+    waiter = rack.popen('lock', '--any', 'lab', '--count', '2', '--wait', '--', 'sh', '-c', 'echo $MCUMGR_LEASE_DEVICES')
     assert '1 of 2 boards are free, 2 are asked for' in waiter.stderr.readline()
     third = boards.add('b3')
     testbed.add('ttyACM3', third.tty, serial='B3', path='1-4')
