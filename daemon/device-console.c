@@ -243,8 +243,14 @@ int device_console_type(struct device_console *dc, const uint8_t *data, size_t s
 
 void device_consoles_configure(struct device *d)
 {
-	for (struct device_console *dc = d->consoles; dc && d->config; dc = dc->next)
-		configure(dc);
+	for (struct device_console *dc = d->consoles; dc; dc = dc->next) {
+		if (d->config) {
+			configure(dc);
+			continue;
+		}
+		console_file_close(TAKE_PTR(dc->file));
+		terminal_close(TAKE_PTR(dc->terminal));
+	}
 }
 
 void device_consoles_close(struct device *d)

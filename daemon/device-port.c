@@ -356,6 +356,7 @@ void device_forget_section(struct device *d)
 	if (d->session)
 		session_close(TAKE_PTR(d->session));
 	d->config = NULL;
+	device_consoles_configure(d);
 }
 
 static bool add_candidate(struct device_private *p, const struct usb_port *port, const struct config_device *config)

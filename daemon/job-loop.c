@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/device-console.h"
 #include "daemon/job-evidence.h"
 #include "daemon/log.h"
 
@@ -87,7 +88,7 @@ static void on_closed(uv_handle_t *handle)
 static void secure_evidence(struct job *job, const struct device *d)
 {
 	if (d && job->state == JOB_ENDED_FAILED)
-		job->evidence = job_evidence_new(d->console, d->trace);
+		job->evidence = job_evidence_new(device_console_usual(d)->console, d->trace);
 }
 
 static void finished(struct job *job)

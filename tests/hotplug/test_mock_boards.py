@@ -116,6 +116,28 @@ def test_the_usual_console_is_the_one_that_is_printed_to(rack, testbed, boards, 
     assert 'only here\n' in console_with(rack, 'and again\n')
 
 
+def wait_for(path, holds):
+    end = time.monotonic() + 30
+    while not holds(path):
+        assert time.monotonic() < end, path
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize('order', [(0, 2), (2, 0)])
+def test_files_of_every_port(rack, testbed, boards, line, tmp_path, order):
+    """The first interface has the board's name, whichever came first."""
+    board, shell = boards.add('b0'), line()
+    logs = tmp_path / 'logs'
+    rack.start(f'[daemon]\nlog_dir = {logs}\n{RACK}console_log = yes\n')
+    for iface in order:
+        testbed.add(f'ttyACM{iface}', board.tty if iface == 2 else shell.path, serial='B0', iface=iface)
+    name = rack.wait(serial='B0', state='ready', interface=2, timeout=40)['id']
+    os.write(shell.fd, b'from the shell\r\n')
+    board.command(r'console from the other\n')
+    wait_for(logs / f'{name}.log', lambda p: p.exists() and 'from the shell' in p.read_text())
+    wait_for(logs / f'{name}.if2.log', lambda p: p.exists() and 'from the other' in p.read_text())
+
+
 ONE_INTERFACE = '[device rack]\nmatch = 2fe3:0100:2\nquiet_ms = 50\n'
 
 
