@@ -44,12 +44,7 @@ static json_object *new_bytes(const struct value *v)
 
 static json_object *new_text(const struct value *v)
 {
-	_cleanup_free_ char *text = NULL;
-
-	if (json_utf8_valid((const char *)v->data, v->size))
-		return json_object_new_string_len(v->size ? (const char *)v->data : "", (int)v->size);
-	text = value_to_text(v);
-	return text ? json_object_new_string(text) : NULL;
+	return json_object_new_string_len(v->size ? (const char *)v->data : "", (int)v->size);
 }
 
 static json_object *new_uint(uint64_t v)
@@ -193,6 +188,9 @@ static int convert(struct decoding *d, const struct value *v, const struct place
 		*ret = new_bytes(v);
 		break;
 	case VALUE_TEXT:
+		if (!json_utf8_valid((const char *)v->data, v->size))
+			return smp_place_fail(at, -EBADMSG, d->text, d->text_size,
+					"is a text with invalid UTF-8, which JSON cannot say");
 		*ret = new_text(v);
 		break;
 	case VALUE_BOOL:

@@ -96,3 +96,19 @@ int smp_fix_shell(const struct value *reply, json_object *ret)
 	}
 	return 0;
 }
+
+/* The mode in words, too. */
+int smp_fix_bootloader(const struct value *reply _unused_, json_object *ret)
+{
+	json_object *mode = json_object_object_get(ret, "mode"), *words;
+	const char *name = mode ? smp_bootloader_mode_name(json_object_get_int64(mode)) : NULL;
+
+	if (!name)
+		return 0;
+	words = json_object_new_string(name);
+	if (!words || json_object_object_add(ret, "modeName", words) < 0) {
+		json_object_put(words);
+		return -ENOMEM;
+	}
+	return 0;
+}

@@ -29,5 +29,6 @@ extern const struct smp_field smp_memory_pool_fields[];
 
 int smp_fix_tasks(const struct value *reply, json_object *ret);
 int smp_fix_memory_pools(const struct value *reply, json_object *ret);
+int smp_fix_bootloader(const struct value *reply, json_object *ret);
 int smp_fix_time(const struct value *reply, json_object *ret);
 int smp_fix_shell(const struct value *reply, json_object *ret);

@@ -82,6 +82,7 @@ FIELDS(bootloader_reply) = {
 	{ "name", "bootloader", FIELD_TEXT, .optional = true },
 	{ "mode", "mode", FIELD_INT, .optional = true },
 	{ "noDowngrade", "no-downgrade", FIELD_BOOL, .optional = true },
+	{ "modeName", NULL, FIELD_TEXT, .optional = true },
 	END,
 };
 
@@ -248,7 +249,8 @@ const struct smp_command smp_commands[] = {
 	{ "Reset",          SMP_WRITE, SMP_OS, 5, reset_request, NULL, REPEAT_NEVER, .changes = true, .restarts = true },
 	{ "Parameters",     SMP_READ,  SMP_OS, 6, NULL, parameters_reply },
 	{ "OsInfo",         SMP_READ,  SMP_OS, 7, info_request, info_reply },
-	{ "BootloaderInfo", SMP_READ,  SMP_OS, 8, bootloader_request, bootloader_reply },
+	{ "BootloaderInfo", SMP_READ,  SMP_OS, 8, bootloader_request, bootloader_reply,
+	  .fix_reply = smp_fix_bootloader },
 
 	/* A second test or confirm of the same image is answered as the first (SMP §5.1). */
 	{ "ImageList",      SMP_READ,  SMP_IMAGE, 0, NULL, image_state_reply, .deadline_ms = FLASH_MS },

@@ -85,6 +85,6 @@ int smp_command_decode(const struct smp_command *c, const struct value *reply, j
 /* Any JSON <-> any CBOR (method Request): {"$bytes": base64}, {"$integer": decimal}, {"$float": "nan"|"inf"|"-inf"}.
  * text gets the place ("payload.a[3]") and the reason of an error: -EINVAL and the writer released, or -EBADMSG.
  * What JSON cannot say is refused: tags, undefined, other simple values, keys that are no text, or stand twice, or hold NUL,
- * and a map that looks like one of the three forms above. Text that is no UTF-8 is cleaned. */
+ * a map that looks like one of the three forms above, and text that is no UTF-8. */
 int json_to_cbor(json_object *object, struct writer *w, char *text, size_t text_size);
 int cbor_to_json(const struct value *v, json_object **ret, char *text, size_t text_size);

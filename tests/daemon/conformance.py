@@ -124,7 +124,7 @@ CASES = [
     row('OsInfo', {'format': '?'}, smp(2, 'INVALID_FORMAT', 0)),
     row('OsInfo', {'format': 'nope'}, smp(2, 'INVALID_FORMAT', 0)),
     row('BootloaderInfo', {}, {'name': 'MCUboot'}, **NO_BOOTLOADER),
-    row('BootloaderInfo', {'query': 'mode'}, {'mode': 3}, **NO_BOOTLOADER),
+    row('BootloaderInfo', {'query': 'mode'}, {'mode': 3, 'modeName': 'swap using move'}, **NO_BOOTLOADER),
     row('BootloaderInfo', {'query': 'nonesuch'}, smp(3, 'QUERY_YIELDS_NO_ANSWER', 0), **NO_BOOTLOADER),
     row('Reset', {'bootMode': 999}, invalid('bootMode', "'bootMode' must be a whole number from 0 to 255")),
 

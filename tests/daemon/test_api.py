@@ -151,7 +151,7 @@ COMMANDS = [
     ('Echo', {'text': 'h\u00e9\u2028"\\'}, {'text': 'h\u00e9\u2028"\\'}),
     ('Parameters', {}, {'bufferSize': 384, 'bufferCount': 4}),
     ('BootloaderInfo', {}, {'name': 'MCUboot'}),
-    ('BootloaderInfo', {'query': 'mode'}, {'mode': 3}),
+    ('BootloaderInfo', {'query': 'mode'}, {'mode': 3, 'modeName': 'swap using move'}),
     ('OsInfo', {'format': 's'}, {'text': 'Zephyr'}),
     ('GroupCount', {}, {'count': 8}),
     ('GroupAt', {'index': 0}, {'group': 10}),

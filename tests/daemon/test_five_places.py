@@ -151,6 +151,7 @@ UNUSED_PARAMETERS = {
 }
 UNREAD = {
     'splitStatus',  # nothing uses it
+    'modeName',     # the toolkit has the number
     'text',         # of OsInfo, where the fields are read
 }
 

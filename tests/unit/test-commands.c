@@ -146,8 +146,9 @@ static const struct {
 	{ "Parameters", "{\"buf_size\":384}", NULL, "'buf_count' is missing in the reply" },
 	{ "OsInfo", "{\"output\":\"Zephyr\"}", "{\"text\":\"Zephyr\"}" },
 	{ "BootloaderInfo", "{\"bootloader\":\"MCUboot\"}", "{\"name\":\"MCUboot\"}" },
-	{ "BootloaderInfo", "{\"mode\":3,\"no-downgrade\":true}", "{\"mode\":3,\"noDowngrade\":true}" },
-	{ "BootloaderInfo", "{\"mode\":-1}", "{\"mode\":-1}" },
+	{ "BootloaderInfo", "{\"mode\":3,\"no-downgrade\":true}", "{\"mode\":3,\"noDowngrade\":true,\"modeName\":\"swap using move\"}" },
+	{ "BootloaderInfo", "{\"mode\":-1}", "{\"mode\":-1,\"modeName\":\"unknown\"}" },
+	{ "BootloaderInfo", "{\"mode\":99}", "{\"mode\":99}" },
 	{ "ImageList", "{\"images\":[],\"splitStatus\":0}", "{\"slots\":[],\"splitStatus\":0}" },
 	{ "ImageList",
 		"{\"images\":[{\"slot\":0,\"version\":\"1.2.3\",\"hash\":{\"$bytes\":\"AP8=\"},\"active\":true,"
