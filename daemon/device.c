@@ -12,9 +12,9 @@
 #include "daemon/device-private.h"
 #include "daemon/log.h"
 #include "daemon/registry-private.h"
+#include "proto/transfer.h"
 
 #define WATCHDOG_MS 2000
-#define WINDOW_MAX 4 /* found by itself; a configured window may be larger */
 #define BUFFER_APPLICATION 384 /* Zephyr's and MCUboot's defaults for boards that do not tell (SMP §6.1) */
 #define BUFFER_RECOVERY 512
 #define BUFFER_MIN 64
@@ -280,10 +280,15 @@ void device_limits(const struct device *d, struct device_limits *ret)
 	else if (d->config->window)
 		max = d->config->window;
 	else if (count > 2 && session_line_delay(d->session) == 0 && !d->config->raw)
-		max = count - 1 < WINDOW_MAX ? count - 1 : WINDOW_MAX;
+		max = count - 1 < TRANSFER_WINDOW_MAX ? count - 1 : TRANSFER_WINDOW_MAX;
 	ret->message_max = serial_message_max(framing(d), buffer_size(d));
 	ret->window_max = max;
 	ret->window_start = 1;
+}
+
+uv_loop_t *device_loop(const struct device *d)
+{
+	return d->private->loop;
 }
 
 bool device_watches(const struct device *d)

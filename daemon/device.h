@@ -132,6 +132,8 @@ struct device_limits {
 	unsigned int window_max, window_start;
 };
 void device_limits(const struct device *d, struct device_limits *ret);
+/* NULL: it has none, and nothing can be waited for. */
+uv_loop_t *device_loop(const struct device *d);
 /* Whether the loss of a watched request would be noticed before its deadline (session_watches). */
 bool device_watches(const struct device *d);
 /* Requests in flight from now on. */

@@ -33,6 +33,8 @@ struct transfer_run {
 	bool beside; /* the question went out behind a first chunk */
 	uint64_t told; /* bytes last told to progress() */
 	unsigned int window;
+	uv_timer_t *pause; /* or NULL */
+	bool paused;	   /* ... is over */
 	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
 };
 
@@ -42,11 +44,23 @@ static void land(struct flight *f)
 	f->busy = false;
 }
 
+static void on_pause_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void stop_pause(struct transfer_run *run)
+{
+	if (run->pause)
+		uv_close((uv_handle_t *)TAKE_PTR(run->pause), on_pause_closed);
+}
+
 static void stop_flights(struct transfer_run *run)
 {
 	if (run->asking)
 		device_cancel(run->device, &run->question);
 	run->asking = run->beside = false;
+	stop_pause(run);
 	request_release(&run->question);
 	for (size_t i = 0; i < TRANSFER_WINDOW_MAX; i++) {
 		struct flight *f = &run->flights[i];
@@ -158,12 +172,37 @@ static void ask_beside(struct transfer_run *run)
 	run->beside = submit_question(run, REPEAT_NEVER, ERASE_ANSWER_MS);
 }
 
+static void on_pause_over(uv_timer_t *timer);
+
+/* 1: what is next waits until the board may have room again. */
+static int pause_first(struct transfer_run *run)
+{
+	unsigned int ms = run->paused ? 0 : transfer_pause_ms(run->transfer);
+	uv_loop_t *loop = device_loop(run->device);
+
+	if (run->pause)
+		return 1;
+	run->paused = false;
+	if (ms == 0 || !loop)
+		return 0;
+	run->pause = malloc(sizeof(*run->pause));
+	if (!run->pause)
+		return -ENOMEM;
+	uv_timer_init(loop, run->pause);
+	run->pause->data = run;
+	uv_timer_start(run->pause, on_pause_over, ms, 0);
+	return 1;
+}
+
 static int pump(struct transfer_run *run)
 {
 	struct flight *f;
 
 	if (run->beside)
 		return 0; /* for the first chunk */
+	int waits = pause_first(run);
+	if (waits != 0)
+		return waits < 0 ? waits : 0;
 	set_window(run, transfer_window(run->transfer));
 	while ((f = free_flight(run)) && transfer_next(run->transfer, &f->chunk) > 0) {
 		f->run = run;
@@ -197,6 +236,7 @@ static void judge(struct transfer_run *run, uint32_t token, const struct answer 
 {
 	unsigned int losses = transfer_losses(run->transfer);
 
+	transfer_tick(run->transfer, uv_hrtime() / 1000000);
 	if (answer->error == 0)
 		transfer_reply(run->transfer, token, answer->payload);
 	else if (answer->error == -EREMOTEIO)
@@ -249,6 +289,18 @@ static void go_on(struct transfer_run *run)
 	if (transfer_verify_needed(run->transfer) && (r == 0 || r == -ETIMEDOUT))
 		r = -EAGAIN;
 	finish(run, r, text);
+}
+
+static void on_pause_over(uv_timer_t *timer)
+{
+	struct transfer_run *run = timer->data;
+
+	stop_pause(run);
+	run->paused = run->inside = true;
+	go_on(run);
+	run->inside = false;
+	if (run->stopped)
+		transfer_run_stop(run);
 }
 
 static void question_answered(struct request *request, const struct answer *answer);

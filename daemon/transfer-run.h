@@ -2,7 +2,7 @@
 #pragma once
 
 /* Carries a planned transfer (proto/transfer.h) to a board: submits its chunks, hands their outcomes back, and says how it
- * ended. Knows no clock: deadlines are the requests' own.
+ * ended. Deadlines are the requests' own; a board without room is given pauses.
  *
  * Chunks are sent once by the session; what is lost is planned again by the transfer. Where the transfer wants to see the
  * board's list of images before it is believed (transfer_verify_needed), the run ends with -EAGAIN.
@@ -12,6 +12,8 @@
 
 #include "daemon/device.h"
 #include "proto/transfer.h"
+
+#define TRANSFER_STALL_MS 10000 /* a board that answers all the time without taking anything is given up */
 
 struct transfer_run_callbacks {
 	/* Images: a first chunk that is repeated does no harm (Zephyr, with the file's SHA-256; recovery would erase again).

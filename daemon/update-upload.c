@@ -91,6 +91,7 @@ static int send_begin(struct update *u)
 		.window_max = u->recovery ? 1 : limits.window_max,
 		.window_start = u->recovery ? 1 : limits.window_start,
 		.align = u->recovery ? 32 : 0,
+		.stall_ms = TRANSFER_STALL_MS,
 	};
 	int r = transfer_new(&config, &t);
 	if (r == -EMSGSIZE)

@@ -44,6 +44,7 @@ struct transfer {
 
 	/* counted until there is progress */
 	unsigned int stalls, lost_in_a_row, passed_over, busy;
+	uint64_t now_ms, progress_ms; /* transfer_tick */
 	unsigned int restarts, losses;
 	bool unverified, matched;
 

@@ -12,6 +12,11 @@
 #define IMAGE_HEADER 32
 #define DATA_LEAST 32 /* in later chunks, when message_max allows it */
 #define STALL_MAX 16
+#define STALLS_QUICK 4 /* without a pause: chunks lost twice and three times on a bad cable */
+#define STALL_FIRST_MS 10
+#define STALL_MOST_MS 500
+#define BUSY_FIRST_MS 20
+#define BUSY_MOST_MS 1000
 #define RESTART_MAX 3
 #define LOST_MAX 10
 #define LOST_FIRST_MAX 4 /* each may wait for an erase */
@@ -113,6 +118,7 @@ void transfer_advance(struct transfer *t, uint64_t offset)
 	t->acknowledged = offset;
 	if (t->next < offset)
 		t->next = offset;
+	t->progress_ms = t->now_ms;
 	t->stalls = t->lost_in_a_row = t->passed_over = t->loss_streak = 0;
 }
 
@@ -131,7 +137,7 @@ void transfer_restart(struct transfer *t, enum phase phase, uint64_t offset, con
 
 void transfer_stall(struct transfer *t)
 {
-	if (++t->stalls >= t->config.stall_max)
+	if (++t->stalls >= t->config.stall_max && t->now_ms - t->progress_ms >= t->config.stall_ms)
 		transfer_fail(t, -ELOOP, "the board stays at offset %" PRIu64 " after %u replies", t->acknowledged,
 			t->stalls);
 }
@@ -373,9 +379,23 @@ bool transfer_waits(const struct transfer *t, uint32_t token)
 	return false;
 }
 
-unsigned int transfer_busy(const struct transfer *t)
+void transfer_tick(struct transfer *t, uint64_t now_ms)
 {
-	return t->busy;
+	if (t->now_ms == 0)
+		t->progress_ms = now_ms;
+	t->now_ms = now_ms;
+}
+
+static unsigned int pause_for(unsigned int times, unsigned int first, unsigned int most)
+{
+	return times == 0 ? 0 : times > 10 || first << (times - 1) > most ? most : first << (times - 1);
+}
+
+unsigned int transfer_pause_ms(const struct transfer *t)
+{
+	unsigned int stalls = t->stalls > STALLS_QUICK ? t->stalls - STALLS_QUICK : 0;
+	return t->busy > 0 ? pause_for(t->busy, BUSY_FIRST_MS, BUSY_MOST_MS)
+			   : pause_for(stalls, STALL_FIRST_MS, STALL_MOST_MS);
 }
 
 bool transfer_verify_needed(const struct transfer *t)

@@ -17,7 +17,7 @@
  * on a short `off`. An `off` beyond what was sent resumes there, one inside a chunk means that the board cut it (recovery
  * writes whole blocks). `off` 0 means that the board lost the upload: the complete first chunk again, at most three times;
  * unless all was sent and the answers got lost: a board that completed the upload answers just so, and the transfer is done
- * with transfer_verify_needed(). A board that makes no progress is given up (stall).
+ * with transfer_verify_needed(). A board that answers and makes no progress is given up (stall).
  *
  * The window starts at window_start and grows by one with each reply while nothing was lost; later it grows more
  * patiently. A loss, or a board without room (rc 2, 10), halves it; at 1, losses in a row halve the chunk, down to one line
@@ -58,6 +58,7 @@ struct transfer_config {
 	unsigned int window_start;
 	unsigned int align; /* chunks end at a multiple of it (recovery: 32) where they can; 0 or 1: anywhere */
 	unsigned int stall_max; /* replies without progress before giving up; 0: the default of 16 */
+	unsigned int stall_ms;	/* ... and the time that they must have taken, by transfer_tick; 0: any */
 };
 
 struct transfer_chunk {
@@ -100,9 +101,12 @@ size_t transfer_message_size(const struct transfer *t); /* largest message sent,
  * caller does not wait for its deadline. */
 bool transfer_waits(const struct transfer *t, uint32_t token);
 
-/* How often in a row the board said that it is busy or has no room: wait a little, and longer each time, before the next
- * transfer_next(). 0: go on at once. */
-unsigned int transfer_busy(const struct transfer *t);
+/* The time now, before an outcome is handed over; it begins with the first one. Not needed without stall_ms. */
+void transfer_tick(struct transfer *t, uint64_t now_ms);
+
+/* How long to wait before the next transfer_next(): the board said that it is busy or has no room, or that it still wants what
+ * it was just sent; longer each time. 0: go on at once. */
+unsigned int transfer_pause_ms(const struct transfer *t);
 
 /* Image upload: all was sent, but the board never said that it has it all (the reply of the last chunk was lost, SMP §6.5).
  * After TRANSFER_DONE, or -ETIMEDOUT: look for the hash in the image state before believing either. */

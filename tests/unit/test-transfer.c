@@ -703,6 +703,44 @@ START_TEST(test_upload_stall)
 }
 END_TEST
 
+/* Repeats alone do not end it, only with time: and they come ever more slowly. */
+START_TEST(test_stall_takes_time)
+{
+	struct transfer_config c = image_config(6000, 380, 1);
+	c.stall_ms = 10000;
+	struct transfer *t = start(&c);
+	struct transfer_chunk chunk;
+	uint64_t now = 1000000, begun;
+	transfer_tick(t, now);
+	ck_assert_int_eq(transfer_next(t, &chunk), 1);
+	apply(t, &chunk, &(struct step){ECHO_END});
+	uint64_t at = transfer_acknowledged(t);
+	for (unsigned int round = 0; round < 2; round++) {
+		unsigned int sends = 0;
+		for (begun = now; now - begun < 9000; now += 5 + transfer_pause_ms(t), sends++) {
+			transfer_tick(t, now);
+			ck_assert_int_eq(transfer_next(t, &chunk), 1);
+			apply(t, &chunk, &(struct step){OFFSET, at});
+		}
+		ck_assert_uint_ge(sends, 16);
+		ck_assert_uint_le(sends, 40);
+		if (round == 0) { /* it wakes up */
+			transfer_tick(t, now);
+			ck_assert_int_eq(transfer_next(t, &chunk), 1);
+			apply(t, &chunk, &(struct step){ECHO_END});
+			ck_assert_uint_eq(transfer_pause_ms(t), 0);
+			at = transfer_acknowledged(t);
+		}
+	}
+	ck_assert_int_eq(transfer_state(t), TRANSFER_RUNNING);
+	transfer_tick(t, begun + 10001);
+	ck_assert_int_eq(transfer_next(t, &chunk), 1);
+	apply(t, &chunk, &(struct step){OFFSET, at});
+	ck_assert_int_eq(transfer_error(t, NULL, NULL), -ELOOP);
+	transfer_free(t);
+}
+END_TEST
+
 /* The window by hand: what each reply leads to. */
 START_TEST(test_window)
 {
@@ -750,12 +788,12 @@ START_TEST(test_window)
 	ck_assert_int_eq(transfer_next(t, &more), 1);
 	apply(t, &more, &(struct step){ERROR, 10, -1});
 	ck_assert_uint_eq(transfer_window(t), 1);
-	ck_assert_uint_eq(transfer_busy(t), 1);
+	ck_assert_uint_eq(transfer_pause_ms(t), 20);
 	ck_assert_int_eq(transfer_next(t, &more), 1);
 	ck_assert_uint_eq(more.offset, at);
 	ck_assert_int_eq(transfer_next(t, &k[0]), 0);
 	apply(t, &more, &(struct step){ECHO_END});
-	ck_assert_uint_eq(transfer_busy(t), 0);
+	ck_assert_uint_eq(transfer_pause_ms(t), 0);
 	transfer_free(t);
 }
 END_TEST
@@ -1035,6 +1073,7 @@ int main(void)
 	tcase_add_loop_test(t, test_script, 0, (int)ARRAY_SIZE(script_rows));
 	tcase_add_loop_test(t, test_upload_script, 0, (int)ARRAY_SIZE(upload_rows));
 	tcase_add_test(t, test_upload_stall);
+	tcase_add_test(t, test_stall_takes_time);
 	tcase_add_test(t, test_window);
 	tcase_add_test(t, test_window_grows);
 	tcase_add_test(t, test_align);

@@ -94,6 +94,12 @@ void device_limits(const struct device *d, struct device_limits *ret)
 	*ret = (struct device_limits){.message_max = 380, .window_max = 1, .window_start = 1};
 }
 
+uv_loop_t *device_loop(const struct device *d)
+{
+	(void)d;
+	return NULL;
+}
+
 bool device_watches(const struct device *d)
 {
 	(void)d;
