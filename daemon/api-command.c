@@ -40,11 +40,17 @@ static bool is(const struct run *r, uint8_t op, uint16_t group, uint8_t id)
 	return r->request.op == op && r->request.group == group && r->request.id == id;
 }
 
+/* A board that went away when the reset was sent did what it was told: its USB port hung up before the answer was read. */
+static bool left_for_reset(const struct run *r, const struct answer *a)
+{
+	return is(r, SMP_WRITE, SMP_OS, 5) && a->error == -ENODEV && a->attempts > 0 && !r->api->stopping;
+}
+
 /* What the daemon itself learns from answers that it passes on. A reset counts also when its answer was lost. */
 static void learn(struct run *r, const struct answer *a)
 {
-	if (is(r, SMP_WRITE, SMP_OS, 5) && (a->error == 0 || a->error == -ETIMEDOUT))
-		device_expect_reboot(r->device, r->recovery_wanted, a->error == 0);
+	if (is(r, SMP_WRITE, SMP_OS, 5) && (a->error == 0 || a->error == -ETIMEDOUT || left_for_reset(r, a)))
+		device_expect_reboot(r->device, r->recovery_wanted, a->error != -ETIMEDOUT);
 	if (a->error == 0 && r->request.group == SMP_IMAGE && r->request.id == 0)
 		device_learn_images(r->device, a->payload);
 }
@@ -93,7 +99,9 @@ static void on_done(struct request *request, const struct answer *a)
 	if (r->device->session)
 		named.message_max = session_message_max(r->device->session);
 	learn(r, a);
-	if (a->error == -ENODEV && r->api->stopping)
+	if (left_for_reset(r, a) && !r->raw)
+		call_reply(call, NULL);
+	else if (a->error == -ENODEV && r->api->stopping)
 		api_fail_stopping(call);
 	else if (a->error < 0)
 		api_fail_answer(call, &named, a);

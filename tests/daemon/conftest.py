@@ -7,6 +7,7 @@ import rack as racks
 
 def pytest_configure(config):
     config.addinivalue_line('markers', "slow: left out of the quick run (-m 'not slow')")
+    config.addinivalue_line('markers', 'xdist_group: tests of one process, in their order')
 
 
 @pytest.fixture

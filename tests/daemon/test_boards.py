@@ -22,6 +22,14 @@ def reset(r, board='a'):
     c.wait_device(board, lambda d: d['state'] == 'ready' and d['since'] != since)
 
 
+def test_a_board_that_leaves_before_its_answer_is_read_was_reset(rack):
+    r = rack('a', keys='hang_up=on,reset_delay_ms=0')
+    r.ready()
+    r.sim.command('a fault lose-reply group=0 id=5')
+    reset(r)
+    assert r.sim.state('a')['boots'] == 2
+
+
 def test_200_resets_leave_no_board_in_its_bootloader(rack):
     """MCUboot stays in recovery when a request reaches it within its window. 8 boards, 25 resets each, half of them
     plugged again at each reset, windows of several lengths below the quiet time."""
