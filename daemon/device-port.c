@@ -403,6 +403,9 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 		use_unmanaged(d, 0);
 	else if (first || (config && !p->candidates[p->candidate].config)) /* the first one that is to be opened */
 		open_candidate(d, p->candidate_count - 1);
+	else if (config && port->interface + 1 == (int)p->learnt.interface && d->interface != port->interface &&
+			!session_has_answered(d->session))
+		open_candidate(d, p->candidate_count - 1); /* the others need not be asked first */
 	else
 		device_sides_update(d);
 }

@@ -66,6 +66,7 @@ struct device_learnt {
 	unsigned int quiet_ms; /* 0: the configured one does */
 	bool banner;	       /* its console is on this port: a boot is seen */
 	struct firmware firmware; /* that ran when it was last asked */
+	unsigned int interface;	  /* of several, the one that answers SMP, counted from 1; 0: not known */
 };
 
 /* The boot under way. */

@@ -144,6 +144,11 @@ void device_found(struct device *d, enum device_state state)
 
 	if (p->expecting && p->reset_taken)
 		device_boot_seen(d, BOOT_SIGN_TAKEN);
+	if (state == DEVICE_READY && p->candidate_count > 1 && session_has_answered(d->session) && d->interface >= 0 &&
+			p->learnt.interface != (unsigned int)d->interface + 1) {
+		p->learnt.interface = (unsigned int)d->interface + 1;
+		device_learned(d);
+	}
 	p->boot = (struct boot){0};
 	p->expecting = p->reset_taken = false;
 	p->probe_pause_ms = p->text_pause_ms = 0;

@@ -138,6 +138,28 @@ def test_files_of_every_port(rack, testbed, boards, line, tmp_path, order):
     wait_for(logs / f'{name}.if2.log', lambda p: p.exists() and 'from the other' in p.read_text())
 
 
+@pytest.mark.parametrize('restart', [False, True])
+def test_interface_that_answered_is_asked_first_the_next_time(rack, testbed, boards, silent_pty, restart):
+    board, other = boards.add('b0'), silent_pty()
+
+    def plug():
+        testbed.add('ttyACM0', other, serial='B0', iface=0)
+        testbed.add('ttyACM2', board.tty, serial='B0', iface=2)
+
+    rack.start(RACK)
+    plug()
+    rack.wait(serial='B0', state='ready', interface=2, timeout=40)
+    for node in ('ttyACM0', 'ttyACM2'):
+        testbed.remove(node)
+    if restart:
+        rack.stop()
+        rack.start(RACK)
+    mark, log = rack.mark(), len(rack.daemon.errors())
+    plug()
+    rack.wait(mark, serial='B0', state='ready', interface=2)
+    assert 'does not answer' not in rack.daemon.errors()[log:]
+
+
 ONE_INTERFACE = '[device rack]\nmatch = 2fe3:0100:2\nquiet_ms = 50\n'
 
 
