@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/serial.h"
+#include "proto/transfer-private.h"
 #include "transfer-board.h"
 
 #define BIG (256 * 1024)
@@ -141,6 +142,39 @@ START_TEST(test_size_every_buffer)
 	transfer_free(t);
 	transfer_free(p);
 	transfer_free(f);
+}
+END_TEST
+
+/* The same by arithmetic; bytes and arithmetic come from one list of keys, and are compared above. */
+static void check_count(const struct transfer_config *c, bool first, uint64_t offset)
+{
+	size_t n = transfer_chunk_max(c, first, offset);
+
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_le(transfer_chunk_size(c, first, offset, n), c->message_max);
+	ck_assert_uint_gt(transfer_chunk_size(c, first, offset, n + 1), c->message_max);
+}
+
+/* Every buffer there can be, for every kind of transfer, the first chunk and later ones. */
+START_TEST(test_size_every_single_buffer)
+{
+	static const uint64_t later[] = {23, 24, 255, 256, 65535, 65536};
+	struct transfer_config upload = image_config(BIG - 1, 1020, 1), plain = upload;
+	struct transfer_config file = file_config(TRANSFER_FILE_UPLOAD, BIG - 1, 1);
+	struct transfer_config download = file_config(TRANSFER_FILE_DOWNLOAD, 0, 1);
+	plain.sha = NULL;
+	for (size_t buffer = 96; buffer <= 65535; buffer++) {
+		uint64_t offset = later[buffer % ARRAY_SIZE(later)];
+		upload.message_max = plain.message_max = file.message_max = download.message_max = buffer - 4;
+		check_count(&plain, true, 0);
+		check_count(&file, true, 0);
+		check_count(&file, false, offset);
+		check_count(&upload, false, offset); /* the same with and without a checksum */
+		if (buffer >= 104)
+			check_count(&upload, true, 0);
+		/* The board cuts what it sends; of a download only the request is measured. */
+		ck_assert_uint_le(transfer_chunk_size(&download, false, offset, 0), download.message_max);
+	}
 }
 END_TEST
 
@@ -1059,6 +1093,7 @@ int main(void)
 	tcase_add_loop_test(t, test_size_table, 0, (int)ARRAY_SIZE(size_rows));
 	tcase_add_test(t, test_size_none);
 	tcase_add_test(t, test_size_every_buffer);
+	tcase_add_test(t, test_size_every_single_buffer);
 	tcase_add_test(t, test_new);
 	tcase_add_loop_test(t, test_clean, 0, (int)ARRAY_SIZE(clean_rows));
 	tcase_add_loop_test(t, test_one_fault, 0, (int)ARRAY_SIZE(windows));

@@ -18,6 +18,10 @@ import simulator  # noqa: E402
 import mcumgrd  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out of the quick run (-m 'not slow')")
+
+
 @pytest.fixture(autouse=True)
 def no_daemon_of_this_machine(monkeypatch):
     monkeypatch.setenv("MCUMGR_SOCKET", "/nonexistent/io.mcumgr")
