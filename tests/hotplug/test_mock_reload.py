@@ -116,3 +116,31 @@ def test_many_reloads(rack, two):
     reload(rack, RACK.replace('rack', 'last'))
     assert [device['section'] for device in rack.devices()] == ['last', 'last']
     assert [noticed(board) for board in two] == before
+
+
+def test_the_console_gets_a_file_and_loses_it(rack, two, tmp_path):
+    """The file is made for what is printed from then on, and closed with all that was printed before."""
+    logs = tmp_path / 'logs'
+    daemon = f'[daemon]\nlog_dir = {logs}\n'
+    before = [noticed(board) for board in two]
+
+    def wait_text(text):
+        deadline = time.monotonic() + 60
+        while not (logs / 'b0.log').exists() or text not in (logs / 'b0.log').read_text():
+            assert time.monotonic() < deadline, rack.daemon.errors()[-2000:]
+            time.sleep(0.02)
+
+    two[0].command(r'console too early\n')
+    reload(rack, daemon + RACK + 'console_log = yes\n')
+    two[0].command(r'console kept\n')
+    wait_text('kept')
+    reload(rack, daemon + RACK)
+    two[0].command(r'console too late\n')
+    deadline = time.monotonic() + 60
+    while 'too late' not in rack.run('console', 'b0').stdout:
+        assert time.monotonic() < deadline
+    reload(rack, daemon + RACK + 'console_log = yes\n')
+    two[0].command(r'console kept again\n')
+    wait_text('kept again')
+    assert 'too late' not in (logs / 'b0.log').read_text()
+    assert [noticed(board) for board in two] == before
