@@ -2,7 +2,6 @@
 """Much at once, and long: plug storms, thousands of plug cycles and clients. Figures are printed (-s, or -rP)."""
 
 import json
-import os
 import re
 import socket
 import time
@@ -158,7 +157,6 @@ def run_long(rack, testbed, fleet, plugs, calls, boards=8):
     print(f'{plugs} plug cycles and {calls} clients: before {first}; after {last}; handles {seen[0][1]} and {seen[1][1]}')
     assert seen[0][1] == seen[1][1]
     assert last.files <= first.files and last.threads <= first.threads
-    return last.kilobytes - first.kilobytes
 
 
 def test_nothing_is_left_of_a_hundred_plugs_and_three_hundred_clients(rack, testbed, fleet):
@@ -166,7 +164,6 @@ def test_nothing_is_left_of_a_hundred_plugs_and_three_hundred_clients(rack, test
 
 
 @pytest.mark.slow
-def test_nothing_is_left_of_ten_thousand_plugs_and_clients(rack, testbed, fleet, monkeypatch):
-    # freed memory is kept for a while by the sanitizer, which would look like a leak here
-    monkeypatch.setenv('ASAN_OPTIONS', os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1:malloc_context_size=2')
-    assert run_long(rack, testbed, fleet, 10000, 10000) < 8192
+def test_nothing_is_left_of_ten_thousand_plugs_and_clients(rack, testbed, fleet):
+    """Memory is measured without the mock, which takes some for each plug: tests/daemon/test_leaks.py."""
+    run_long(rack, testbed, fleet, 10000, 10000)
