@@ -324,17 +324,17 @@ def test_bound_to_a_time(rack):
     r = rack()
     c = r.ready()
     step = r.client()
-    token = lock(step, 'a', keepMs=600)['token']
+    taken = lock(step, 'a', keepMs=60000)
+    token, until = taken['token'], [taken['lease']['until']]
     step.close()
     # Each call with the token is a sign of life.
-    began = time.monotonic()
-    while time.monotonic() - began < 1.5:
-        step = r.client()
-        step.send('LeaseUse', {'lease': token}, oneway=True)
-        step.call('Configure', device='a', retries=1)
-        assert c.call('LeaseKeep', lease=token)['lease']['until']
-        step.close()
-    assert c.fails('Lock', devices=['a']).name == 'DeviceBusy'
+    step = r.client()
+    for method, more in ('LeaseUse', {'lease': token}), ('Configure', {'device': 'a', 'retries': 1}), ('LeaseKeep', {'lease': token}):
+        time.sleep(0.002)  # times are told in milliseconds
+        step.call(method, **more)
+        until.append(c.call('Leases')['leases'][0]['until'])
+    assert until == sorted(set(until))
+    assert c.call('LeaseKeep', lease=token, keepMs=100)['lease']['until'] < until[0]
     r.client().wait_device('a', lambda d: 'lease' not in d)
     e = c.fails('LeaseKeep', lease=token)
     assert e.name == 'NoSuchLease' and 'its time passed' in e.parameters['message']
@@ -346,12 +346,20 @@ def test_bound_to_a_time(rack):
 
 
 def test_a_job_is_a_sign_of_life(rack, tmp_path):
-    data, _ = simulator.make_image(tmp_path / 'image', '2.0.0', size=20000)
+    data, _ = simulator.make_image(tmp_path / 'image', '2.0.0', size=100000)
     r = rack(keys='baud=57600')
     c = r.ready()
+    file = c.put(data)['hash']
     step = r.client()
-    token = lock(step, 'a', keepMs=100)['token']
-    assert step.call('Update', device='a', file=c.put(data)['hash'], lease=token)['outcome'] == 'updated'
+    token = lock(step, 'a', keepMs=60000)['token']
+    step.send('Update', {'device': 'a', 'file': file, 'lease': token}, more=True)
+    job = step.reply()['job']
+    c.call('LeaseKeep', lease=token, keepMs=100)
+    began = time.monotonic()
+    while time.monotonic() - began < 0.5:
+        assert step.reply()['job'] == job
+    assert c.call('Leases')['leases'][0]['devices'] == ['a']
+    assert c.call('JobCancel', job=job, lease=token) == {}
     r.client().wait_device('a', lambda d: 'lease' not in d)
 
 
