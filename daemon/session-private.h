@@ -135,6 +135,7 @@ void session_transmit(struct session *s, struct session_request *e); /* an attem
 unsigned int session_board_ms(const struct session *s, const struct request *request);
 uint64_t session_wire_us(const struct session *s, size_t bytes);
 uint64_t session_wire_ms(const struct session *s, size_t bytes);
+void session_shorten_deadlines(struct session *s); /* something was answered */
 void session_give_up_sequence(struct session *s, uint8_t sequence);
 void session_pacing_answered(struct session *s, const struct session_sequence *q);
 void session_pacing_lost(struct session *s, const struct session_sequence *q);

@@ -80,6 +80,20 @@ static uint64_t deadline_of(const struct session *s, const struct session_reques
 	return deadline;
 }
 
+/* Deadlines taken over from an earlier request end with its answer. */
+void session_shorten_deadlines(struct session *s)
+{
+	struct session_request *e;
+	uint64_t from = (s->wire_free_us > s->heard_us ? s->wire_free_us : s->heard_us) / 1000 + 1;
+	size_t reply = s->message_max && s->message_max < REPLY_MOST_BYTES ? s->message_max : REPLY_MOST_BYTES;
+	uint64_t replies_ms = session_wire_ms(s, serial_wire_size(s->settings.framing, reply)) * s->flying_count;
+	TAILQ_FOREACH(e, &s->flying, link) {
+		uint64_t latest = from + session_board_ms(s, e->request) + replies_ms;
+		if (!e->backing_off && e->deadline > latest)
+			e->deadline = latest;
+	}
+}
+
 static size_t lines_in_flight(const struct session *s, const struct session_request *e)
 {
 	size_t lines = 0;

@@ -146,6 +146,7 @@ void session_watch_heard(struct session *s, uint8_t sequence)
 	correct_wire(s, q, now);
 	s->heard_us = now;
 	s->answered_number = q->number;
+	session_shorten_deadlines(s);
 }
 
 static bool is_passed_over(const struct session *s, const struct session_request *e)
