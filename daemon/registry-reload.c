@@ -73,10 +73,14 @@ static const struct config_device *section_of(struct registry *r, const struct c
 static bool is_undisturbed(struct registry *r, const struct device *d, const struct config *config)
 {
 	const struct device_private *p = d->private;
+	bool managed = p->candidates[p->candidate].config;
 
-	for (size_t i = 0; i < p->candidate_count; i++)
-		if (!is_same_port(p->candidates[i].config, section_of(r, config, &p->candidates[i])))
+	for (size_t i = 0; i < p->candidate_count; i++) {
+		const struct config_device *old = p->candidates[i].config, *new = section_of(r, config, &p->candidates[i]);
+		bool aside = managed && i != p->candidate && (!old || !new); /* opened or closed beside the one with the session */
+		if (!aside && !is_same_port(old, new))
 			return false;
+	}
 	return true;
 }
 
@@ -105,6 +109,7 @@ static void keep(struct registry *r, struct device *d)
 		apply(d, p->candidates[p->candidate].config);
 	else
 		device_forget_section(d); /* nobody's */
+	device_sides_update(d);
 	registry_changed(r, REGISTRY_CHANGED, d, NULL);
 }
 
