@@ -35,7 +35,7 @@ def rack_dir():
 def sim(rack_dir):
     """A simulated board on rack_dir/amber."""
     process = subprocess.Popen([binary("MCUMGR_SIM", "tests", "sim", "mcumgr-sim"), "--dir", str(rack_dir), "--seed", "1", "--until-eof",
-                                "--board", "amber,baud=1000000,boot_ms=100,erase_ms=20"],
+                                "--board", "amber,baud=1000000,boot_ms=100,reset_delay_ms=50,erase_ms=20"],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert select.select([process.stdout], [], [], DEADLINE)[0], "the simulator does not start"
     assert b"ready" in process.stdout.readline()
