@@ -41,6 +41,12 @@ def load(name):
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def merged(name):
+    """A column as the page should have it: what was seen here, and where nothing was, what the page says. An older file of
+    evidence knows nothing of newer rows."""
+    return {**(of_page(name) if PAGE.exists() else {}), **(load(name) or {})}
+
+
 def of_page(column):
     """{method: cell} of a column of docs/commands.md; a cell [^n] is its footnote's text."""
     lines = PAGE.read_text().splitlines()
