@@ -13,7 +13,7 @@
 #include "daemon/session.h"
 
 #define TIMEOUT_MS 40
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 120000
 
 /* ---- the clock ---- */
 

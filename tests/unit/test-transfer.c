@@ -93,8 +93,8 @@ static size_t message_size(struct transfer *t, bool first, uint64_t offset, uint
 	struct writer w = {0};
 	uint8_t *data;
 	size_t size;
-	ck_assert_int_eq(transfer_encode(t, &chunk, &w), 0);
-	ck_assert_int_eq(writer_finish(&w, &data, &size), 0);
+	expect(transfer_encode(t, &chunk, &w) == 0);
+	expect(writer_finish(&w, &data, &size) == 0);
 	free(data);
 	return SMP_HEADER_SIZE + size;
 }
@@ -104,10 +104,10 @@ static void check_buffer(struct transfer *t, struct transfer_config *c, size_t b
 {
 	c->message_max = buffer - 4;
 	size_t n = transfer_chunk_max(c, first, offset);
-	ck_assert_uint_gt(n, 0);
+	expect(n > 0);
 	size_t size = message_size(t, first, offset, n);
-	ck_assert_msg(size <= c->message_max, "buffer %zu: %zu bytes of data make %zu", buffer, n, size);
-	ck_assert_msg(message_size(t, first, offset, n + 1) > c->message_max, "buffer %zu: more than %zu would fit", buffer, n);
+	expect_msg(size <= c->message_max, "buffer %zu: %zu bytes of data make %zu", buffer, n, size);
+	expect_msg(message_size(t, first, offset, n + 1) > c->message_max, "buffer %zu: more than %zu would fit", buffer, n);
 }
 
 START_TEST(test_size_none)
@@ -150,9 +150,9 @@ static void check_count(const struct transfer_config *c, bool first, uint64_t of
 {
 	size_t n = transfer_chunk_max(c, first, offset);
 
-	ck_assert_uint_gt(n, 0);
-	ck_assert_uint_le(transfer_chunk_size(c, first, offset, n), c->message_max);
-	ck_assert_uint_gt(transfer_chunk_size(c, first, offset, n + 1), c->message_max);
+	size_t size = transfer_chunk_size(c, first, offset, n), more = transfer_chunk_size(c, first, offset, n + 1);
+	expect_msg(n > 0 && size <= c->message_max, "message %zu: %zu bytes of data make %zu", c->message_max, n, size);
+	expect_msg(more > c->message_max, "message %zu: more than %zu bytes of data would fit", c->message_max, n);
 }
 
 /* Every buffer there can be, for every kind of transfer, the first chunk and later ones. */
@@ -173,7 +173,7 @@ START_TEST(test_size_every_single_buffer)
 		if (buffer >= 104)
 			check_count(&upload, true, 0);
 		/* The board cuts what it sends; of a download only the request is measured. */
-		ck_assert_uint_le(transfer_chunk_size(&download, false, offset, 0), download.message_max);
+		expect(transfer_chunk_size(&download, false, offset, 0) <= download.message_max);
 	}
 }
 END_TEST

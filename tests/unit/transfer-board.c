@@ -27,7 +27,7 @@ struct request {
 
 static void answer_write(struct answer *a, struct writer *w)
 {
-	ck_assert_int_eq(writer_finish(w, &a->payload, &a->size), 0);
+	expect(writer_finish(w, &a->payload, &a->size) == 0);
 }
 
 static struct answer answer_offset(uint64_t offset, const bool *match)
@@ -61,7 +61,7 @@ static struct answer answer_error(int group, uint64_t rc, const char *key, uint6
 static uint64_t get_uint(const struct value *map, const char *key)
 {
 	uint64_t v;
-	ck_assert_msg(value_to_uint(value_get(map, key), &v), "no %s in the request", key);
+	expect_msg(value_to_uint(value_get(map, key), &v), "no %s in the request", key);
 	return v;
 }
 
@@ -69,8 +69,8 @@ static struct answer image_first(struct board *b, const struct value *map, const
 {
 	const struct value *sha = value_get(map, "sha");
 	uint64_t len = get_uint(map, "len");
-	ck_assert_msg(data->size >= 32 || data->size == len, "a first chunk without an image header");
-	ck_assert(!sha || (sha->kind == VALUE_BYTES && sha->size == 32));
+	expect_msg(data->size >= 32 || data->size == len, "a first chunk without an image header");
+	expect(!sha || (sha->kind == VALUE_BYTES && sha->size == 32));
 	if (!b->mcuboot && b->active && sha && b->has_sha && memcmp(sha->data, b->sha, 32) == 0)
 		return answer_offset(b->offset, NULL);
 	b->active = true;
@@ -97,7 +97,7 @@ static struct answer image_upload(struct board *b, const struct value *map)
 {
 	uint64_t offset = get_uint(map, "off");
 	const struct value *data = value_get(map, "data");
-	ck_assert(data && data->kind == VALUE_BYTES);
+	expect(data && data->kind == VALUE_BYTES);
 	if (offset == 0) {
 		struct answer resumed = image_first(b, map, data);
 		if (resumed.payload)
@@ -108,7 +108,7 @@ static struct answer image_upload(struct board *b, const struct value *map)
 	if (offset != b->offset)
 		return answer_offset(b->offset, NULL);
 	size_t n = data->size;
-	ck_assert_uint_le(offset + n, b->size);
+	expect(offset + n <= b->size);
 	if (b->mcuboot && b->align > 1 && offset + n < b->size)
 		n -= n % b->align;
 	memcpy(b->memory + offset, data->data, n);
@@ -120,8 +120,8 @@ static struct answer file_upload(struct board *b, const struct value *map)
 {
 	uint64_t offset = get_uint(map, "off");
 	const struct value *data = value_get(map, "data");
-	ck_assert(data && data->kind == VALUE_BYTES);
-	ck_assert(value_get(map, "name"));
+	expect(data && data->kind == VALUE_BYTES);
+	expect(value_get(map, "name"));
 	if (!b->open) {
 		b->open = true;
 		b->size = 0; /* without a first chunk the board does not know the end */
@@ -133,7 +133,7 @@ static struct answer file_upload(struct board *b, const struct value *map)
 		b->open = false;
 		return answer_error(SMP_FS, 11, "len", b->file_offset);
 	}
-	ck_assert_uint_le(b->file_offset + data->size, b->memory_size);
+	expect(b->file_offset + data->size <= b->memory_size);
 	memcpy(b->memory + b->file_offset, data->data, data->size); /* an open file is appended to, also at offset 0 */
 	b->file_offset += data->size;
 	b->file_size = b->file_offset;
@@ -147,8 +147,8 @@ static struct answer file_download(struct board *b, const struct value *map)
 	struct answer a = {.group = -1};
 	struct writer w = {0};
 	uint64_t offset = get_uint(map, "off");
-	ck_assert(value_get(map, "name"));
-	ck_assert_uint_le(offset, b->file_size);
+	expect(value_get(map, "name"));
+	expect(offset <= b->file_size);
 	/* the first reply has room for less */
 	size_t n = b->download_chunk - (offset == 0 ? 6 : 0);
 	n = n < b->file_size - offset ? n : b->file_size - offset;
@@ -179,7 +179,7 @@ static struct answer file_close(struct board *b)
 static struct answer board_handle(struct board *b, const struct request *q)
 {
 	struct value_doc *doc = NULL;
-	ck_assert_int_eq(value_decode(q->payload, q->size, &doc, NULL), 0);
+	expect(value_decode(q->payload, q->size, &doc, NULL) == 0);
 	struct answer a;
 	if (q->group == SMP_IMAGE && q->id == 1 && q->op == SMP_WRITE)
 		a = image_upload(b, value_root(doc));
@@ -196,7 +196,7 @@ static struct answer board_handle(struct board *b, const struct request *q)
 static void deliver(struct transfer *t, uint32_t token, const struct answer *a)
 {
 	struct value_doc *doc = NULL;
-	ck_assert_int_eq(value_decode(a->payload, a->size, &doc, NULL), 0);
+	expect(value_decode(a->payload, a->size, &doc, NULL) == 0);
 	const struct smp_status status = {.failed = true, .group = a->group, .rc = a->rc};
 	if (a->failed)
 		transfer_failed(t, token, &status, value_root(doc));
@@ -209,8 +209,8 @@ static struct request make_request(struct transfer *t, const struct transfer_chu
 {
 	struct request q = {.token = chunk->token, .position = position};
 	struct writer w = {0};
-	ck_assert_int_eq(transfer_encode(t, chunk, &w), 0);
-	ck_assert_int_eq(writer_finish(&w, &q.payload, &q.size), 0);
+	expect(transfer_encode(t, chunk, &w) == 0);
+	expect(writer_finish(&w, &q.payload, &q.size) == 0);
 	transfer_command(t, chunk, &q.op, &q.group, &q.id);
 	return q;
 }
@@ -239,7 +239,7 @@ static void forget_lost(const struct transfer *t, struct link *l)
 static void lose(const struct transfer *t, struct link *l, uint32_t token, struct answer late)
 {
 	forget_lost(t, l);
-	ck_assert_uint_lt(l->lost_count, QUEUE_MAX);
+	expect(l->lost_count < QUEUE_MAX);
 	l->lost[l->lost_count].token = token;
 	l->lost[l->lost_count++].late = late;
 }
@@ -249,13 +249,13 @@ static void send_all(struct transfer *t, struct board *b, struct link *l, struct
 	struct transfer_chunk chunk;
 	while (transfer_next(t, &chunk) > 0) {
 		struct request q = make_request(t, &chunk, ride->sends++);
-		ck_assert(transfer_waits(t, chunk.token));
+		expect(transfer_waits(t, chunk.token));
 		if (ride->message_seen < q.size + SMP_HEADER_SIZE)
 			ride->message_seen = q.size + SMP_HEADER_SIZE;
 		ride->wire += serial_wire_size(SERIAL_CONSOLE, q.size + SMP_HEADER_SIZE);
 		if (ride->window_seen < transfer_in_flight(t))
 			ride->window_seen = transfer_in_flight(t);
-		ck_assert_uint_le(transfer_in_flight(t), transfer_window(t));
+		expect(transfer_in_flight(t) <= transfer_window(t));
 		bool room = b->queue_max == 0 || l->inbox_count < b->queue_max;
 		if (room && (b->message_limit == 0 || q.size + SMP_HEADER_SIZE <= b->message_limit)) {
 			l->inbox[l->inbox_count++] = q;
@@ -326,8 +326,8 @@ void ride_run(struct transfer *t, struct board *b, fault_fn faults, void *user, 
 	*ret = (struct ride){0};
 	while (transfer_state(t) == TRANSFER_RUNNING) {
 		send_all(t, b, &l, ret);
-		ck_assert_msg(ret->sends <= limit, "%u sends", ret->sends);
-		ck_assert_msg(l.inbox_count + l.lost_count > 0, "waits for nothing at %u",
+		expect_msg(ret->sends <= limit, "%u sends", ret->sends);
+		expect_msg(l.inbox_count + l.lost_count > 0, "waits for nothing at %u",
 			(unsigned int)transfer_acknowledged(t));
 		if (l.inbox_count > 0)
 			handle_one(t, b, &l, faults, user);

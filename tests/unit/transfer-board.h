@@ -4,7 +4,18 @@
 /* A board that takes uploads and gives files, as small as SMP §5.8 and §6.2 allow, behind a link that fails where the
  * test says. No clock: a deadline passes when nothing else can happen. */
 
+#include <check.h>
+
 #include "proto/transfer.h"
+
+/* As ck_assert() and ck_assert_msg(), for loops that run a million times: check notes the place of each of its assertions with
+   a system call, these are noted only when they fail. */
+#define expect(condition) expect_msg(condition, "not so: %s", #condition)
+#define expect_msg(condition, ...)                                                                                             \
+	do {                                                                                                                   \
+		if (!(condition))                                                                                              \
+			ck_abort_msg(__VA_ARGS__);                                                                             \
+	} while (0)
 
 enum fault {
 	FINE,

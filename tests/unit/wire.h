@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define WIRE_DEADLINE_MS 20000
+#define WIRE_DEADLINE_MS 120000
 
 struct wire_job {
 	void (*run)(void *user);
