@@ -87,18 +87,18 @@ json_object *api_trace_json(const struct trace_entry *e)
 static json_object *take_entries(struct trace_reader *reader, size_t limit)
 {
 	uint64_t dropped, lost = 0;
-	const struct trace_entry *e = trace_read(reader, &lost);
+	struct trace_entry e;
 	json_object *o, *entries;
 
-	if (!e)
+	if (!trace_read(reader, &e, &lost))
 		return NULL;
 	o = json_object_new_object();
 	entries = json_object_new_array();
 	if (lost)
 		api_put_int(o, "dropped", (int64_t)lost);
 	do
-		json_object_array_add(entries, api_trace_json(e));
-	while (--limit > 0 && (e = trace_read(reader, &dropped)));
+		json_object_array_add(entries, api_trace_json(&e));
+	while (--limit > 0 && trace_read(reader, &e, &dropped));
 	api_put(o, "entries", entries);
 	return o;
 }

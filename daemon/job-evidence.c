@@ -32,6 +32,7 @@ struct job_evidence *job_evidence_new(const struct console *console, const struc
 		return NULL;
 	take_lines(e, console);
 	for (size_t i = first; i < count; i++)
-		e->entries[e->entry_count++] = *trace_at(trace, i);
+		if (trace_at(trace, i, &e->entries[e->entry_count]) == 0)
+			e->entry_count++;
 	return e;
 }

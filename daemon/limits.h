@@ -22,7 +22,7 @@
 #define LIMIT_CONSOLE_BYTES_MAX (256u << 20)
 #define LIMIT_LOG_BYTES_MAX (1u << 30)
 #define LIMIT_LOG_COUNT_MAX 100
-#define LIMIT_TRACE_ENTRIES 500	      /* kept a board: about 64 KiB */
+#define LIMIT_TRACE_ENTRIES 500	      /* kept a board: 16 KiB, and texts */
 #define LIMIT_TYPED_BYTES 4096		      /* keystrokes in one call */
 #define LIMIT_TYPED_UNSENT_BYTES (16u << 10)  /* keystrokes that a tty has not taken yet */
 #define LIMIT_BROKEN_COUNT 100		      /* attachments or boots that are remembered of a board */

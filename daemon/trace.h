@@ -2,8 +2,9 @@
 #pragma once
 
 /* What went over a board's line: a ring of decoded frames, sent and received, and of what happened to the line itself. It is
- * kept for every board all the time, so that a failure at night can be read in the morning; an entry is written without
- * asking for memory, and the ring is bounded. Readers are told after each entry and read at their own pace. */
+ * kept for every board all the time, so that a failure at night can be read in the morning. A rack has a hundred boards: the
+ * ring is bounded, grows as it is used, and keeps an entry in 32 bytes; only one with a text asks for memory, and has none
+ * when there is none. Readers are told after each entry and read at their own pace. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,7 @@ const char *trace_kind_name(enum trace_kind kind);
 
 #define TRACE_TEXT 64 /* bytes of a text with its end; what is longer is cut */
 
+/* As it is given and read. Only frames have numbers of SMP, only others have a text. */
 struct trace_entry {
 	uint64_t number, time_us; /* counts from 1; CLOCK_REALTIME */
 	enum trace_kind kind;
@@ -51,12 +53,12 @@ bool trace_is_frame(const struct trace_entry *e);
 
 struct trace;
 int trace_new(struct trace **ret);
-/* number and time are given here. format NULL: no text. */
+/* number and time are given here; what does not belong to the kind is not kept. format NULL: no text. */
 void trace_add(struct trace *t, const struct trace_entry *entry);
 void trace_event(struct trace *t, enum trace_kind kind, size_t size, const char *format, ...) _printf_(4, 5);
 size_t trace_count(const struct trace *t);
-uint64_t trace_dropped(const struct trace *t);				   /* that the ring no longer holds */
-const struct trace_entry *trace_at(const struct trace *t, size_t index); /* 0 is the oldest kept */
+uint64_t trace_dropped(const struct trace *t); /* that the ring no longer holds */
+int trace_at(const struct trace *t, size_t index, struct trace_entry *ret); /* 0 is the oldest kept; -ENOENT */
 void trace_free(struct trace *t);
 DEFINE_FREEP(struct trace, trace_free)
 
@@ -71,5 +73,5 @@ struct trace_reader {
 };
 void trace_follow(struct trace *t, struct trace_reader *reader, size_t backlog); /* SIZE_MAX: with all there ever were */
 void trace_unfollow(struct trace_reader *reader);
-/* The next entry; ret_dropped: before it, lost. NULL: none now. */
-const struct trace_entry *trace_read(struct trace_reader *reader, uint64_t *ret_dropped);
+/* The next entry; ret_dropped: before it, lost. false: none now. */
+bool trace_read(struct trace_reader *reader, struct trace_entry *ret, uint64_t *ret_dropped);
