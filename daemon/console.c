@@ -11,6 +11,7 @@
 
 #define TAIL_SIZE 32 /* no shorter than the longest mark */
 #define SEQUENCE_MAX 32
+#define FIRST_LINES 32
 
 static const struct {
 	const char *text;
@@ -48,8 +49,8 @@ LIST_HEAD(readers, console_reader);
 struct console {
 	struct console_callbacks callbacks;
 	void *user;
-	struct kept *ring; /* max_lines of them */
-	size_t max_lines, max_bytes;
+	struct kept *ring; /* room of them; it doubles as it is used, up to max_lines */
+	size_t room, max_lines, max_bytes;
 	size_t first, count, bytes;
 	uint64_t dropped;
 	/* the line that is under way */
@@ -71,11 +72,12 @@ int console_new(const struct console_callbacks *callbacks, void *user, struct co
 	struct console *c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
-	c->ring = calloc(LIMIT_CONSOLE_LINES, sizeof(*c->ring));
+	c->ring = calloc(FIRST_LINES, sizeof(*c->ring));
 	if (!c->ring) {
 		free(c);
 		return -ENOMEM;
 	}
+	c->room = FIRST_LINES;
 	c->max_lines = LIMIT_CONSOLE_LINES;
 	c->max_bytes = LIMIT_CONSOLE_BYTES;
 	c->callbacks = *callbacks;
@@ -86,7 +88,7 @@ int console_new(const struct console_callbacks *callbacks, void *user, struct co
 
 static struct kept *at(const struct console *c, size_t index)
 {
-	return &c->ring[(c->first + index) % c->max_lines];
+	return &c->ring[(c->first + index) % c->room];
 }
 
 static void drop_oldest(struct console *c)
@@ -94,26 +96,34 @@ static void drop_oldest(struct console *c)
 	struct kept *k = at(c, 0);
 	c->bytes -= k->size;
 	free(TAKE_PTR(k->text));
-	c->first = (c->first + 1) % c->max_lines;
+	c->first = (c->first + 1) % c->room;
 	c->count--;
 	c->dropped++;
 }
 
+/* The lines that are kept fit into the new room. */
+static int set_room(struct console *c, size_t room)
+{
+	struct kept *ring = calloc(room, sizeof(*ring));
+
+	if (!ring)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->count; i++)
+		ring[i] = *at(c, i);
+	free(c->ring);
+	c->ring = ring;
+	c->first = 0;
+	c->room = room;
+	return 0;
+}
+
 int console_set_size(struct console *c, size_t lines, size_t bytes)
 {
-	if (lines != c->max_lines) {
-		struct kept *ring = calloc(lines, sizeof(*ring));
-		if (!ring)
-			return -ENOMEM;
-		while (c->count > lines)
-			drop_oldest(c);
-		for (size_t i = 0; i < c->count; i++)
-			ring[i] = *at(c, i);
-		free(c->ring);
-		c->ring = ring;
-		c->first = 0;
-		c->max_lines = lines;
-	}
+	while (c->count > lines)
+		drop_oldest(c);
+	if (c->room > lines && set_room(c, lines) < 0)
+		return -ENOMEM;
+	c->max_lines = lines;
 	c->max_bytes = bytes;
 	while (c->count && c->bytes > bytes)
 		drop_oldest(c);
@@ -138,6 +148,8 @@ static void keep(struct console *c, size_t size, bool cut, bool cr)
 	char *copy = NULL;
 
 	while (c->count && (c->count == c->max_lines || c->bytes + size > c->max_bytes))
+		drop_oldest(c);
+	if (c->count == c->room && set_room(c, c->room * 2 < c->max_lines ? c->room * 2 : c->max_lines) < 0)
 		drop_oldest(c);
 	while (!(copy = malloc(size ? size : 1)) && c->count)
 		drop_oldest(c);

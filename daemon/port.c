@@ -31,8 +31,10 @@ struct line {
 	struct port *port; /* NULL: given up */
 	struct segment *writing;
 	int fd; /* a second descriptor: the last close, which may hang, is done by a thread */
-	char buffer[READ_BYTES];
 };
+
+/* What libuv reads into is handed on before it reads again, from whichever port. */
+static char read_buffer[READ_BYTES];
 
 struct port {
 	uv_loop_t *loop;
@@ -126,9 +128,9 @@ static void hang_up(struct port *p, int error)
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
-	struct line *line = handle->data;
+	(void)handle;
 	(void)suggested;
-	*buffer = uv_buf_init(line->buffer, sizeof(line->buffer));
+	*buffer = uv_buf_init(read_buffer, sizeof(read_buffer));
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)

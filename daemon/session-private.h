@@ -56,7 +56,7 @@ struct session_sequence {
 	uint64_t number;	       /* ... and when it was given out last */
 	uint64_t sent_us;
 	uint64_t out_us; /* when its last byte was on the wire */
-	size_t burst; /* lines on the wire with it, without a pause */
+	unsigned int burst; /* lines on the wire with it, without a pause */
 	bool paced;
 	bool behind_typed; /* sent while a typed line was open */
 };

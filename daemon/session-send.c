@@ -128,7 +128,7 @@ static void put_on_wire(struct session *s, struct session_request *e, const stru
 
 	e->lines = frame->line_count;
 	q->paced = gap;
-	q->burst = e->lines + lines_in_flight(s, e);
+	q->burst = (unsigned int)(e->lines + lines_in_flight(s, e));
 	pause_ms = session_type_before(s, e->request, q) + end_open_line(s) + (uint64_t)gap * frame->line_count;
 	s->wire_free_us = (s->wire_free_us > now ? s->wire_free_us : now) + 1000 * pause_ms + session_wire_us(s, frame->size);
 	q->out_us = s->wire_free_us;
