@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""generate.py INTERFACE HEAD SYMBOLS OUTPUT.h OUTPUT.c OUTPUT.map: the typed functions of libmcumgr.
+"""generate.py INTERFACE HEAD SYMBOLS LAYOUT OUTPUT.h OUTPUT.c OUTPUT.map: the typed functions of libmcumgr.
 
-INTERFACE is io.mcumgr.varlink, HEAD the page of conventions that begins the header, SYMBOLS the hand-written symbols."""
+INTERFACE is io.mcumgr.varlink, HEAD the page of conventions that begins the header, SYMBOLS the hand-written symbols, LAYOUT the
+places of all members (layout.py)."""
 
 import re
 import sys
@@ -175,24 +176,42 @@ VARLINK_ERRORS = [("InvalidParameter", "An argument is not what it must be: `par
                   ("ExpectedMore", "The method answers only as a stream.", None)]
 
 
-def error_struct(errors):
-    """All fields of all errors in one struct; each may be absent."""
+def read_layout(text):
+    """{'struct mcumgr_x' or 'enum mcumgr_x': [members]}"""
+    layout = {}
+    for line in text.splitlines():
+        if line.startswith("\t"):
+            layout[name].append(line[1:])
+        elif line and not line.startswith("#"):
+            name = line
+            layout[name] = []
+    return layout
+
+
+def error_struct(errors, layout):
+    """All fields of all errors in one struct; each may be absent. Errors stand by topic in the interface, and their fields in
+    each of them: it is the layout that keeps the order."""
     merged = {name: idl.Type(True, "", "string") for _, _, name in VARLINK_ERRORS if name}
     for e in errors:
         for name, t in e.fields:
             known = merged.setdefault(name, idl.Type(True, t.shape, t.name, t.fields, t.values))
             assert (known.shape, known.name) == (t.shape, t.name), f"{e.name}.{name} is of another type in another error"
-    return Struct("mcumgr_error_info", list(merged.items()), "ErrorInfo", OBJECT + "\n\tenum mcumgr_error_code code;")
+    info = Struct("mcumgr_error_info", list(merged.items()), "ErrorInfo", OBJECT + "\n\tenum mcumgr_error_code code;")
+    places = [re.search(r"\w+(?=;)", line).group() for line in layout.get(f"struct {info.tag}", [])]
+    info.fields.sort(key=lambda f: places.index(info.member(f[0])) if info.member(f[0]) in places else len(places))
+    return info
 
 
 class Api:
-    def __init__(self, text):
+    def __init__(self, text, layout=None):
         self.interface, _, members = idl.read(text)
         self.types = [(m, Struct(f"mcumgr_{snake(m.name)}", m.fields, m.name, OBJECT))
                       for m in members if m.kind == "type"]
         self.methods = [Method(m) for m in members if m.kind == "method"]
-        self.errors = [m for m in members if m.kind == "error"]
-        self.info = error_struct(self.errors)
+        codes = (layout or {}).get("enum mcumgr_error_code", [])
+        self.errors = sorted((m for m in members if m.kind == "error"),
+                             key=lambda m: codes.index(m.name) if m.name in codes else len(codes))
+        self.info = error_struct(self.errors, layout or {})
         structs = [s for _, s in self.types] + [s for m in self.methods for s in (m.args, m.reply)] + [self.info]
         self.enums = [e for s in structs for e in s.enums()]
         tags = [tag for tag, _ in self.enums]
@@ -247,12 +266,12 @@ class Api:
         return base.replace("local:", "".join(f"\t{name};\n" for name in self.functions()) + "local:")
 
 
-def main(interface, head, symbols, header_out, code_out, map_out):
+def main(interface, head, symbols, layout, header_out, code_out, map_out):
     def text(path):
         with open(path, encoding="utf-8") as f:
             return f.read()
 
-    api = Api(text(interface))
+    api = Api(text(interface), read_layout(text(layout)))
     for path, content in ((header_out, api.header(text(head))), (code_out, api.code()), (map_out, api.symbols(text(symbols)))):
         with open(path, "w", encoding="utf-8") as f:
             f.write(content)
