@@ -59,6 +59,10 @@ struct history {
 	uint64_t at_ms[LIMIT_BROKEN_COUNT];
 	unsigned int count;
 };
+struct trouble {
+	struct history attached, booted;
+	unsigned int own; /* that the reset under way may still cause */
+};
 
 /* What experience taught about a board; kept in the state directory. */
 struct device_learnt {
@@ -112,10 +116,7 @@ struct device_private {
 	bool expecting;	 /* a reset of ours is under way */
 	bool reset_taken; /* ... and the board said that it will */
 	struct boot boot;
-	struct {
-		struct history attached, booted;
-		unsigned int own; /* that the reset under way may still cause */
-	} trouble;
+	struct trouble trouble;
 	uint64_t swap_bytes;
 	bool stale;	 /* a new configuration waits for the end of the job */
 	struct device_learnt learnt;
@@ -184,6 +185,7 @@ bool device_trouble_booted(struct device *d);
 void device_trouble_expected(struct device *d); /* a reset of ours causes what comes now */
 void device_trouble_over(struct device *d);
 void device_trouble_forget(struct device *d);
+struct trouble *device_trouble_copy(const struct device *d); /* malloc'd; NULL: nothing to remember */
 
 /* device-probe.c: ends in device_probed */
 void device_probe(struct device *d);

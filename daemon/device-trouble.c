@@ -5,6 +5,7 @@
  * sent, until nothing has happened for as long, or somebody says that it is repaired. */
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/device-private.h"
@@ -20,6 +21,16 @@ void device_trouble_expected(struct device *d)
 void device_trouble_forget(struct device *d)
 {
 	memset(&d->private->trouble, 0, sizeof(d->private->trouble));
+}
+
+struct trouble *device_trouble_copy(const struct device *d)
+{
+	const struct trouble *t = &d->private->trouble;
+	struct trouble *copy = t->attached.count || t->booted.count ? malloc(sizeof(*copy)) : NULL;
+
+	if (copy)
+		*copy = (struct trouble){.attached = t->attached, .booted = t->booted};
+	return copy;
 }
 
 /* How many there were within the window, this one among them. */

@@ -33,6 +33,7 @@ static void release(struct identity *i)
 	free(i->serial);
 	free(i->hub);
 	free(i->section);
+	free(i->trouble);
 }
 
 void identity_free_all(struct registry *r)

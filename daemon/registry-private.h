@@ -26,6 +26,8 @@ struct identity {
 	bool twin;	    /* shares its serial number: goes by its place */
 	char *section;	    /* that managed it the last time, or NULL */
 	unsigned int usb;   /* vendor and product id that it had then */
+	bool was_listed;	 /* by this daemon, and is not any more */
+	struct trouble *trouble; /* that it had then, or NULL: one that comes back may not have come to rest */
 	struct device_learnt learnt;
 };
 

@@ -115,6 +115,28 @@ static int make_room(struct registry *r)
 	return 0;
 }
 
+/* A board that is away for longer than it stays listed may be one that never comes to rest all the same. */
+static void keep_trouble(struct registry *r, const struct device *d)
+{
+	struct identity *i = r->stopping ? NULL : identity_by_id(r, d->id);
+
+	if (!i)
+		return;
+	free(i->trouble);
+	i->trouble = device_trouble_copy(d);
+	i->was_listed = device_is_managed(d);
+}
+
+static void recall_trouble(struct registry *r, struct device *d)
+{
+	struct identity *i = identity_by_id(r, d->id);
+
+	if (!i || !i->trouble)
+		return;
+	d->private->trouble = *i->trouble;
+	free(TAKE_PTR(i->trouble));
+}
+
 int registry_add_device(struct registry *r, const char *id, const struct device_learnt *learnt, struct device **ret)
 {
 	struct device *d;
@@ -132,6 +154,7 @@ int registry_add_device(struct registry *r, const char *id, const struct device_
 	memmove(&r->devices[at + 1], &r->devices[at], (r->device_count - at) * sizeof(*r->devices));
 	r->devices[at] = d;
 	r->device_count++;
+	recall_trouble(r, d);
 	*ret = d;
 	return 0;
 }
@@ -168,6 +191,7 @@ void registry_remove_device(struct registry *r, size_t at)
 
 	registry_changed(r, REGISTRY_REMOVED, d, NULL);
 	d->private->announced = false;
+	keep_trouble(r, d);
 	memmove(&r->devices[at], &r->devices[at + 1], (r->device_count - at - 1) * sizeof(*r->devices));
 	r->device_count--;
 	r->closing++;
@@ -181,6 +205,8 @@ static void announce(struct registry *r, struct device *d)
 	d->private->announced = true;
 	r->listed++;
 	registry_changed(r, d->state == DEVICE_ABSENT ? REGISTRY_ADDED : REGISTRY_ATTACHED, d, NULL);
+	if (d->state == DEVICE_BROKEN) /* as soon as it is listed: that is worth an event of its own */
+		registry_changed(r, REGISTRY_BROKEN, d, NULL);
 }
 
 static bool is_pinned(const struct registry *r, const struct device *d)
@@ -218,6 +244,14 @@ static void on_sweep(uv_timer_t *timer)
 		uv_timer_stop(timer);
 }
 
+/* One that was listed before is attached once more, which counts; for that it needs its section. */
+static void is_back(struct device *d, const struct config_device *section)
+{
+	d->config = section;
+	if (device_new_session(d) < 0)
+		log_error(d->id, "registry", "out of memory");
+}
+
 void registry_add_port(struct registry *r, const struct usb_port *port)
 {
 	const struct config_device *config = identity_section(r, r->config, port);
@@ -228,9 +262,10 @@ void registry_add_port(struct registry *r, const struct usb_port *port)
 		return;
 	if (config)
 		identity_managed(r, i, config, port);
-	bool is_new = !d;
-	if (is_new && registry_add_device(r, i->id, &i->learnt, &d) < 0)
+	if (!d && registry_add_device(r, i->id, &i->learnt, &d) < 0)
 		return;
+	if (config && i->was_listed && !d->session)
+		is_back(d, config);
 	device_plugged(d, port, config);
 	if (!d->private->announced && device_is_managed(d))
 		announce(r, d);

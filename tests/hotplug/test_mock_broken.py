@@ -48,6 +48,19 @@ def test_flapping_usb_recovers_when_it_is_quiet(rack, testbed, boards, plugged):
     rack.wait(mark, event='ready' if plugged else 'detached', id=name, timeout=30)
 
 
+def test_flapping_that_is_slower_than_the_list_counts(rack, testbed, boards):
+    """A board that is away for so long that it is not listed any more."""
+    board = boards.add('b0')
+    name = start(rack, testbed, board, 2, LONG)
+    flap(testbed, board, 1)
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, event='removed', id=name, timeout=60)
+    mark = rack.mark()
+    testbed.add('ttyACM0', board.tty, serial='B0')
+    assert rack.wait(mark, event='broken', id=name)['reason'] == 'was attached 2 times within 600 s'
+
+
 def test_reset_state_looks_at_once(rack, testbed, boards):
     board = boards.add('b0')
     name = start(rack, testbed, board, 3, LONG)
