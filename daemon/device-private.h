@@ -67,6 +67,7 @@ struct trouble {
 /* What experience taught about a board; kept in the state directory. */
 struct device_learnt {
 	int line_delay; /* ms; -1: not known yet */
+	unsigned int window;   /* of transfers; 0: not known yet */
 	unsigned int quiet_ms; /* 0: the configured one does */
 	bool banner;	       /* its console is on this port: a boot is seen */
 	struct firmware firmware; /* that ran when it was last asked */

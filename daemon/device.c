@@ -288,7 +288,21 @@ void device_limits(const struct device *d, struct device_limits *ret)
 		max = count - 1 < TRANSFER_WINDOW_MAX ? count - 1 : TRANSFER_WINDOW_MAX;
 	ret->message_max = serial_message_max(framing(d), buffer_size(d));
 	ret->window_max = max;
-	ret->window_start = 1;
+	ret->window_known = max > 1 && !d->config->window && d->private->learnt.window;
+	ret->window_start = !ret->window_known ? 1 : d->private->learnt.window < max ? d->private->learnt.window : max;
+}
+
+void device_learn_window(struct device *d, unsigned int window)
+{
+	struct device_limits limits;
+
+	device_limits(d, &limits);
+	if (!window || limits.window_max == 1 || d->config->window || window == d->private->learnt.window)
+		return;
+	log_debug(d->id, "device", "transfers begin with %u requests in flight from now on", window);
+	d->private->learnt.window = window;
+	device_learned(d);
+	registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
 }
 
 uv_loop_t *device_loop(const struct device *d)

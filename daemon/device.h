@@ -130,12 +130,15 @@ void device_expect_swap(struct device *d, uint64_t bytes);
 struct device_limits {
 	size_t message_max;
 	unsigned int window_max, window_start;
+	bool window_known; /* window_start was learnt by a transfer before */
 };
 void device_limits(const struct device *d, struct device_limits *ret);
 /* NULL: it has none, and nothing can be waited for. */
 uv_loop_t *device_loop(const struct device *d);
 /* Whether the loss of a watched request would be noticed before its deadline (session_watches). */
 bool device_watches(const struct device *d);
+/* What a transfer that succeeded says of the board's window (transfer_window_learnt; 0: nothing); kept in the state directory. */
+void device_learn_window(struct device *d, unsigned int window);
 /* Requests in flight from now on. */
 void device_set_window(struct device *d, unsigned int window);
 

@@ -200,6 +200,7 @@ static int transfer_begin(struct job *job)
 		.message_max = limits.message_max,
 		.window_max = limits.window_max,
 		.window_start = limits.window_start,
+		.window_known = limits.window_known,
 		.stall_ms = TRANSFER_STALL_MS,
 	};
 	int r = transfer_new(&config, &transfer);

@@ -10,6 +10,7 @@
 
 #include "daemon/log.h"
 #include "daemon/registry-private.h"
+#include "proto/transfer.h"
 
 #define ID_MAX 64
 
@@ -318,6 +319,8 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set_number(record, "usb", i->usb);
 	if (e == 0 && i->learnt.line_delay >= 0)
 		e = record_set_number(record, "line_delay_ms", (uint64_t)i->learnt.line_delay);
+	if (e == 0 && i->learnt.window)
+		e = record_set_number(record, "window", i->learnt.window);
 	if (e == 0 && i->learnt.quiet_ms)
 		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
 	if (e == 0 && i->learnt.interface)
@@ -346,7 +349,8 @@ static void load(void *user, const char *name, const struct record *record, cons
 		free(id);
 		return;
 	}
-	uint64_t delay = record_number(record, "line_delay_ms", UINT64_MAX), quiet = record_number(record, "quiet_ms", 0);
+	uint64_t delay = record_number(record, "line_delay_ms", UINT64_MAX), window = record_number(record, "window", 0);
+	uint64_t quiet = record_number(record, "quiet_ms", 0);
 	i->id = id;
 	i->serial = copy(record_get(record, "serial"));
 	i->hub = copy(record_get(record, "hub"));
@@ -354,6 +358,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->section = copy(record_get(record, "section"));
 	i->usb = (unsigned int)record_number(record, "usb", 0);
 	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
+	i->learnt.window = window <= TRANSFER_WINDOW_MAX ? (unsigned int)window : 0;
 	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
 	i->learnt.interface = (unsigned int)record_number(record, "interface", 0);
 	i->learnt.banner = record_number(record, "banner", 0) == 1;

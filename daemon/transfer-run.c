@@ -74,6 +74,8 @@ static void stop_flights(struct transfer_run *run)
 static void finish(struct transfer_run *run, int result, const char *text)
 {
 	stop_flights(run);
+	if (result == 0) /* others may have met a board that went away */
+		device_learn_window(run->device, transfer_window_learnt(run->transfer));
 	run->callbacks->done(run->user, result, text);
 }
 

@@ -90,6 +90,7 @@ static int send_begin(struct update *u)
 		.message_max = limits.message_max,
 		.window_max = u->recovery ? 1 : limits.window_max,
 		.window_start = u->recovery ? 1 : limits.window_start,
+		.window_known = !u->recovery && limits.window_known,
 		.align = u->recovery ? 32 : 0,
 		.stall_ms = TRANSFER_STALL_MS,
 	};

@@ -21,6 +21,7 @@
 #define MESSAGE_ONE_LINE 89 /* 93 bytes of a packet in a line, less length and CRC */
 #define TRIAL 8             /* replies */
 #define PATIENCE_MAX 2048
+#define KNOWN_PATIENCE (4 * TRIAL) /* with a window that was learnt before */
 #define BURST 3		    /* chunks in a row that a cable rarely loses */
 #define SHARE_ONE 1024
 #define SHARE_GAIN 16
@@ -40,7 +41,7 @@
 
 void transfer_window_start(struct transfer *t)
 {
-	t->patience_window = 1;
+	t->patience_window = t->config.window_known ? KNOWN_PATIENCE : 1;
 	t->patience_message = TRIAL;
 	t->window = t->config.window_start;
 	t->message = t->config.message_max;
@@ -250,7 +251,7 @@ void transfer_window_loss(struct transfer *t, bool told)
 	t->loss_streak++;
 	count(t, true);
 	count_test(t, true);
-	if (t->window > 1 && t->phase != PHASE_FIRST)
+	if (t->window > 1 && t->phase == PHASE_MOVE) /* else it was alone in flight */
 		window_loss(t, overflow);
 	else if (t->loss_streak > 1)
 		shrink_message(t);
@@ -259,4 +260,12 @@ void transfer_window_loss(struct transfer *t, bool told)
 void transfer_window_busy(struct transfer *t)
 {
 	shrink_window(t);
+}
+
+unsigned int transfer_window_learnt(const struct transfer *t)
+{
+	unsigned int window = t->test_left > 0 ? t->test_window : t->window_before > 0 ? t->window_before : t->window;
+
+	/* while it grew with each reply, the end of the data may have stopped it */
+	return window == t->config.window_max || t->patience_window > 1 ? window : 0;
 }

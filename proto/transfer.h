@@ -19,8 +19,8 @@
  * unless all was sent and the answers got lost: a board that completed the upload answers just so, and the transfer is done
  * with transfer_verify_needed(). A board that answers and makes no progress is given up (stall).
  *
- * The window starts at window_start and grows by one with each reply while nothing was lost; later it grows more
- * patiently. A loss, or a board without room (rc 2, 10), halves it; at 1, losses in a row halve the chunk, down to one line
+ * The window starts at window_start and grows by one with each reply while nothing was lost, unless it is known from
+ * before; later it grows more patiently. A loss, or a board without room (rc 2, 10), halves it; at 1, losses in a row halve the chunk, down to one line
  * on the wire, since boards lose lines, not messages (SMP §2.1); it grows again.
  *
  * Files: a close goes first, because an offset of 0 sent to a file that is open appends to it (SMP §5.8), and before every
@@ -56,6 +56,7 @@ struct transfer_config {
 	size_t message_max; /* largest SMP message (serial_message_max) */
 	unsigned int window_max; /* at least 1; see SMP §6.4; more than TRANSFER_WINDOW_MAX counts as that */
 	unsigned int window_start;
+	bool window_known; /* window_start is what transfer_window_learnt() said before: growing beyond it is tried rarely */
 	unsigned int align; /* chunks end at a multiple of it (recovery: 32) where they can; 0 or 1: anywhere */
 	unsigned int stall_max; /* replies without progress before giving up; 0: the default of 16 */
 	unsigned int stall_ms;	/* ... and the time that they must have taken, by transfer_tick; 0: any */
@@ -94,6 +95,8 @@ uint64_t transfer_acknowledged(const struct transfer *t);
 uint64_t transfer_total(const struct transfer *t); /* download: 0 until known */
 unsigned int transfer_in_flight(const struct transfer *t);
 unsigned int transfer_window(const struct transfer *t); /* as adapted by now */
+/* What this transfer says of the link: a window to begin the next one with. 0: it was too short to tell. */
+unsigned int transfer_window_learnt(const struct transfer *t);
 unsigned int transfer_losses(const struct transfer *t);
 size_t transfer_message_size(const struct transfer *t); /* largest message sent, as adapted by now */
 

@@ -159,3 +159,62 @@ def test_a_second_transfer_is_refused_while_one_runs(rack):
     failed = client.fails('FileRead', device='a', path='/lfs1/x')
     assert failed.name == 'UpdateRefused' and failed.parameters['reason'] == 'job'
     assert client.call('Echo', device='a', text='between') == {'text': 'between'}
+
+
+def window(rack):
+    return rack.client().call('Get', device='a')['device']['window']
+
+
+def begins_with(client):
+    """Requests that the newest upload had in flight when the answer to its first chunk had come."""
+    entries = client.call('Trace', device='a')['entries']
+    kinds = [e['kind'] for e in entries if e.get('commandName') == 'FileWrite' and e['kind'] in ('sent', 'received')]
+    flight = 0
+    for kind in kinds[kinds.index('received') + 1:]:
+        if kind == 'received':
+            return flight
+        flight += 1
+    return flight
+
+
+def restart(rack):
+    assert rack.stop() == 0
+    rack.start()
+    return rack.ready()
+
+
+def test_the_window_is_remembered(rack):
+    r = rack(keys='burst=ok,buf_count=8,latency_ms=4')
+    c = r.ready()
+    assert window(r) == 1
+    write(c, '/lfs1/w', content(10000))
+    assert (begins_with(c), window(r)) == (2, 7)
+    c = restart(r)
+    assert window(r) == 7
+    write(c, '/lfs1/w', content(10000))
+    assert (begins_with(c), window(r)) == (7, 7)
+    # Three in a row, near the end: more than bad luck.
+    r.sim.command('a fault lose-request count=3 group=8 id=0 op=write at=7500')
+    write(c, '/lfs1/w', content(10000))
+    smaller = window(r)
+    assert 1 < smaller < 7
+    c = restart(r)
+    assert window(r) == smaller
+    write(c, '/lfs1/w', content(4000))
+    assert begins_with(c) == smaller
+    assert read(c, '/lfs1/w') == content(4000)
+    # Firmware with fewer buffers: never more than those.
+    r.stop()
+    state, = (r.dir / 'state/boards').iterdir()
+    state.write_text(state.read_text().replace(f'window {smaller}', 'window 16').replace(f'window={smaller}', 'window=16'))
+    r.start()
+    r.ready()
+    assert window(r) == 7
+
+
+def test_a_configured_window_is_not_learnt(rack):
+    r = rack(keys='burst=ok,buf_count=8', window=2)
+    c = r.ready()
+    write(c, '/lfs1/w', content(10000))
+    assert window(r) == 1
+    assert not [f for f in (r.dir / 'state/boards').iterdir() if 'window' in f.read_text()]

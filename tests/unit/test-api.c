@@ -262,6 +262,10 @@ int device_learn_images(struct device *d _unused_, const struct value *reply _un
 	return 0;
 }
 
+void device_learn_window(struct device *d _unused_, unsigned int window _unused_)
+{
+}
+
 void device_limits(const struct device *d _unused_, struct device_limits *ret)
 {
 	*ret = (struct device_limits){ .message_max = 380, .window_start = 1 };

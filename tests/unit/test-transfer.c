@@ -847,6 +847,48 @@ START_TEST(test_window_grows)
 }
 END_TEST
 
+/* What is learnt, and begun with the next time. queue: what the board holds; begin: learnt before, 0: nothing; lose: so many
+ * chunks in a row, near the end. */
+static const struct {
+	const char *what;
+	uint64_t size;
+	unsigned int queue, begin, lose, least, most;
+} learnt_rows[] = {
+	{ "all that it says", 20000, 0, 0, 0, 7, 7 },
+	{ "too short to tell", 1000, 0, 0, 0, 0, 0 },
+	{ "a board that holds three", 100000, 3, 0, 0, 2, 4 },
+	{ "known, and still so", 20000, 0, 7, 0, 7, 7 },
+	{ "known, and short", 500, 0, 5, 0, 5, 5 },
+	{ "known to hold three", 20000, 3, 3, 0, 3, 4 },
+	{ "holds more than it did", 100000, 0, 2, 0, 7, 7 },
+	{ "holds less than it did", 20000, 2, 7, 0, 1, 3 },
+	{ "one accident", 20000, 0, 7, 1, 7, 7 },
+	{ "a window that was lost", 20000, 0, 7, 3, 4, 5 },
+};
+
+static enum fault lose_some(void *user, unsigned int position)
+{
+	const unsigned int *lose = user;
+	return position >= 50 && position < 50 + *lose ? LOSE_REQUEST : FINE;
+}
+
+START_TEST(test_window_learnt)
+{
+	struct transfer_config c = image_config(learnt_rows[_i].size, 380, 7);
+	unsigned int lose = learnt_rows[_i].lose;
+	struct ride ride;
+	c.window_start = learnt_rows[_i].begin;
+	c.window_known = learnt_rows[_i].begin > 0;
+	struct transfer *t = start(&c);
+	ck_assert_uint_eq(transfer_window(t), learnt_rows[_i].begin ? learnt_rows[_i].begin : 1);
+	ride_run(t, board_new((struct board){ .queue_max = learnt_rows[_i].queue }), lose_some, &lose, 3000, &ride);
+	check_done(t, c.size, learnt_rows[_i].what, (unsigned int)_i, 0);
+	unsigned int learnt = transfer_window_learnt(t);
+	ck_assert_msg(learnt >= learnt_rows[_i].least && learnt <= learnt_rows[_i].most, "%s: %u", learnt_rows[_i].what, learnt);
+	transfer_free(t);
+}
+END_TEST
+
 START_TEST(test_align)
 {
 	struct transfer_config c = image_config(20000, 380, 1);
@@ -1111,6 +1153,7 @@ int main(void)
 	tcase_add_test(t, test_stall_takes_time);
 	tcase_add_test(t, test_window);
 	tcase_add_test(t, test_window_grows);
+	tcase_add_loop_test(t, test_window_learnt, 0, (int)ARRAY_SIZE(learnt_rows));
 	tcase_add_test(t, test_align);
 	tcase_add_test(t, test_bytes_of_first_chunk);
 	tcase_add_loop_test(t, test_file_upload, 0, (int)ARRAY_SIZE(file_sizes));

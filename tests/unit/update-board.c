@@ -88,6 +88,10 @@ void device_learn_parameters(struct device *d, const struct value *reply)
 	d->info.has_parameters = true;
 }
 
+void device_learn_window(struct device *d _unused_, unsigned int window _unused_)
+{
+}
+
 void device_limits(const struct device *d, struct device_limits *ret)
 {
 	(void)d;
