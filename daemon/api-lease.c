@@ -73,7 +73,7 @@ void api_fail_held(struct api *api, struct call *call, const char *id, const str
 	api_put_string(o, "device", id);
 	api_put_string(o, "holder", holder ? holder : "");
 	api_put(o, "lease", lease);
-	api_fail(call, "DeviceBusy", o, "wait for it with Lock; Unlock with 'force' takes it away", "%s is locked by %s, since %s",
+	api_fail(call, "DeviceBusy", o, "wait for it (lock with wait), or take it away (unlock with force)", "%s is locked by %s, since %s",
 			id, holder ? holder : "somebody", since ? since : "");
 }
 

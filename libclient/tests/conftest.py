@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from terminal import Terminal  # noqa: E402
 from varlink_idl import Interface  # noqa: E402
 
 DEADLINE = 30
+
+# Whoever runs the tests in the background ignores Ctrl-C, and programs inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def build_dir():

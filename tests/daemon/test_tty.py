@@ -92,6 +92,8 @@ def test_programs_come_and_go(shell):
     """Who opens it reads what is printed from then on, and nothing that another one left."""
     for turn in range(1, 4):
         shell.sim.command(rf'a console \nunread {turn}\n')
+        next(reply for reply in shell.client().stream('Console', device='a', follow=True)
+             if f'unread {turn}' in [line['text'] for line in reply['lines']])
         t = opened(shell, turn)
         t.type(f'echo hello {turn}\r'.encode())
         t.expect(f'\nhello {turn}\r\n'.encode())

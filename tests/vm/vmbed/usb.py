@@ -8,6 +8,7 @@ UsbGadget  the kernel's own ACM gadget on a bus of its own (dummy_hcd); its far 
            too (ttyGS0), which is no USB device.
 """
 
+import itertools
 import re
 from urllib.parse import quote
 
@@ -112,14 +113,16 @@ class UsbBoard:
 class UsbSerial:
     """`path` is a Unix socket on the host that somebody listens on already."""
 
+    number = itertools.count()  # the guest keeps the far ends of devices that are gone
+
     def __init__(self, guest, name, path, serial):
-        self.guest, self.name, self.serial = guest, name, serial
+        self.guest, self.name, self.serial, self.far_end = guest, name, serial, f'far{next(self.number)}'
         address = {'type': 'unix', 'data': {'path': str(path)}}
-        guest.qmp('chardev-add', id=name, backend={'type': 'socket', 'data': {'addr': address, 'server': False}})
+        guest.qmp('chardev-add', id=self.far_end, backend={'type': 'socket', 'data': {'addr': address, 'server': False}})
 
     def plug(self):
         mark = self.guest.mark()
-        self.guest.qmp('device_add', driver='usb-serial', id=self.name, bus='usb.0', chardev=self.name, serial=self.serial)
+        self.guest.qmp('device_add', driver='usb-serial', id=self.name, bus='usb.0', chardev=self.far_end, serial=self.serial)
         return wait_ttys(self.guest, 1, mark, ID_SERIAL_SHORT=self.serial)[0]
 
     def unplug(self):
