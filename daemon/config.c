@@ -128,7 +128,7 @@ static int read_file(const char *file, char **ret, struct problems *problems)
 	return 0;
 }
 
-static int load(struct config *c, const char *file, bool may_be_missing, struct problems *problems)
+static int load(struct config *c, const char *file, bool may_be_missing, bool *ret_written, struct problems *problems)
 {
 	_cleanup_free_ char *content = NULL;
 	int r = read_file(file, &content, problems);
@@ -143,6 +143,8 @@ static int load(struct config *c, const char *file, bool may_be_missing, struct 
 		c->file = strdup(file);
 	if (!c->file)
 		return -ENOMEM;
+	if (ret_written)
+		*ret_written = content[strspn(content, " \t\r\n")];
 	config_parse(c, file, content, problems);
 	return problems->text ? -EINVAL : 0;
 }
@@ -171,7 +173,7 @@ static int load_drop_ins(struct config *c, const char *file, struct problems *pr
 		_cleanup_free_ char *path = NULL;
 		if (asprintf(&path, "%s/%s", directory, entries[i]->d_name) < 0)
 			error = -ENOMEM;
-		else if (load(c, path, false, problems) < 0)
+		else if (load(c, path, false, NULL, problems) < 0)
 			error = -EINVAL;
 		free(entries[i]);
 	}
@@ -182,7 +184,7 @@ static int load_drop_ins(struct config *c, const char *file, struct problems *pr
 
 static int load_all(struct config *c, const char *file, bool may_be_missing, struct problems *problems)
 {
-	int r = load(c, file, may_be_missing, problems), dropped = load_drop_ins(c, file, problems);
+	int r = load(c, file, may_be_missing, &c->written, problems), dropped = load_drop_ins(c, file, problems);
 
 	config_check(c, problems);
 	return r < 0 ? r : dropped < 0 ? dropped : problems->text ? -EINVAL : 0;

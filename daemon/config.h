@@ -50,6 +50,7 @@ struct config_device {
 
 struct config {
 	char *file; /* NULL: none read */
+	bool written; /* there is something in the main file */
 	char *socket;
 	char *state_dir;
 	char *log_dir, *tty_dir; /* of console files and terminals; NULL: config_log_file and config_terminal_link know */

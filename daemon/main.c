@@ -177,7 +177,11 @@ static void on_reloaded(void *user, struct config *config, struct roles *roles)
 	struct config *old = d->config;
 	bool moved = !same_text(old->socket, config->socket) || !same_text(old->state_dir, config->state_dir) ||
 		!same_text(old->group, config->group);
-	if (d->stopping || registry_reload(d->registry, old, config) < 0) {
+	bool emptied = old->written && !config->written;
+	if (emptied) /* an editor empties a file, or moves it away, before it writes: no reason to let go of all boards */
+		log_error(NULL, "config", "not reloaded: %s is %s now; what was read before stays (a restart takes it as it is)",
+				old->file, config->file && same_text(config->file, old->file) ? "empty" : "gone");
+	if (emptied || d->stopping || registry_reload(d->registry, old, config) < 0) {
 		roles_free(roles);
 		config_free(config);
 		return;

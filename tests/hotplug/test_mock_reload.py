@@ -105,6 +105,15 @@ def test_a_broken_file_changes_nothing(rack, two):
     assert rack.ctl('os', 'echo', 'x', device=by_serial(rack, 'B1')['id']).code == 0
 
 
+@pytest.mark.parametrize('config', ['', ' \n\n'])
+def test_an_empty_file_is_one_that_is_being_written(rack, two, config):
+    before = [noticed(board) for board in two]
+    reload(rack, config, answer='is empty now')
+    assert [noticed(board) for board in two] == before
+    assert [device['state'] for device in rack.devices()] == ['ready', 'ready']
+    reload(rack, RACK)
+
+
 def test_a_board_with_a_job_waits_for_its_end(rack, two, image):
     job = rack.start_ctl('image', 'upload', image('2.0.0', size=60000), device=by_serial(rack, 'B0')['id'])
     rack.wait(serial='B0', state='busy')
