@@ -61,6 +61,7 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 	if (state == d->state && (reason == d->reason || (reason && d->reason && strcmp(reason, d->reason) == 0)))
 		return;
 	enum registry_event event = device_state_event(d->state, state);
+	bool came_or_went = state != d->state && (state == DEVICE_ABSENT || d->state == DEVICE_ABSENT);
 	if (state != d->state) {
 		d->since_us = wall_us();
 		d->private->since_ms = uv_hrtime() / 1000000;
@@ -69,6 +70,8 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 	d->state = state;
 	free(d->reason);
 	d->reason = TAKE_PTR(reason);
+	if (came_or_went)
+		registry_device_seen(d->registry, d);
 	registry_changed(d->registry, event, d, NULL);
 }
 

@@ -206,10 +206,13 @@ struct identity *identity_expected(struct registry *r, const char *serial, const
 	if (serial)
 		return identity_find(r, serial, path);
 	/* Who was there the last time is who is expected, serial number or not. */
-	for (size_t i = 0; i < r->identity_count; i++)
-		if (same(r->identities[i].hub, hub))
-			return &r->identities[i];
-	return find_by_hub(r, hub);
+	struct identity *last = NULL;
+	for (size_t i = 0; i < r->identity_count; i++) {
+		struct identity *k = &r->identities[i];
+		if (same(k->hub, hub) && (!last || k->seen_us > last->seen_us))
+			last = k;
+	}
+	return last ? last : find_by_hub(r, hub);
 }
 
 struct identity *identity_for_tty(struct registry *r, const char *id)
@@ -329,10 +332,18 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set_number(record, "banner", 1);
 	if (e == 0 && i->learnt.firmware.version[0])
 		e = save_firmware(record, &i->learnt.firmware);
+	if (e == 0 && i->seen_us)
+		e = record_set_number(record, "seen_us", i->seen_us);
 	if (e == 0)
 		e = state_save(r->state, "boards", i->id, record);
 	if (e < 0)
 		log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-e));
+}
+
+void identity_seen(struct registry *r, struct identity *i)
+{
+	i->seen_us = registry_wall_us();
+	identity_save(r, i);
 }
 
 static void load(void *user, const char *name, const struct record *record, const char *problem)
@@ -357,6 +368,9 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->twin = record_number(record, "twin", 0) == 1;
 	i->section = copy(record_get(record, "section"));
 	i->usb = (unsigned int)record_number(record, "usb", 0);
+	i->seen_us = record_number(record, "seen_us", 0);
+	if (i->seen_us > registry_wall_us()) /* the clock was set back since */
+		i->seen_us = 0;
 	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
 	i->learnt.window = window <= TRANSFER_WINDOW_MAX ? (unsigned int)window : 0;
 	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;

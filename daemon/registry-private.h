@@ -28,6 +28,7 @@ struct identity {
 	unsigned int usb;   /* vendor and product id that it had then */
 	bool was_listed;	 /* by this daemon, and is not any more */
 	struct trouble *trouble; /* that it had then, or NULL: one that comes back may not have come to rest */
+	uint64_t seen_us; /* CLOCK_REALTIME: when it was last there; of one that never was, since when it is expected; 0: unknown */
 	struct device_learnt learnt;
 };
 
@@ -68,6 +69,7 @@ void registry_add_port(struct registry *r, const struct usb_port *port);
 void registry_expect(struct registry *r); /* lists boards that sections name and that are not there */
 void registry_sweep(struct registry *r);  /* looks after a while what is gone for good */
 void registry_device_save(struct registry *r, struct device *d, const struct device_learnt *learnt);
+void registry_device_seen(struct registry *r, const struct device *d); /* it is there, or was until now */
 
 /* registry-identity.c */
 void identity_load(struct registry *r);
@@ -80,6 +82,7 @@ struct identity *identity_expected(struct registry *r, const char *serial, const
 struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
 struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
 void identity_save(struct registry *r, const struct identity *identity);
+void identity_seen(struct registry *r, struct identity *identity); /* now */
 /* The section that manages a port: what fits it; or, for a board that shows up with another product id than that it was
  * managed with, because its bootloader runs, that of then. NULL: nobody's. */
 const struct config_device *identity_section(struct registry *r, const struct config *config, const struct usb_port *port);

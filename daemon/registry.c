@@ -169,6 +169,14 @@ void registry_device_save(struct registry *r, struct device *d, const struct dev
 	identity_save(r, i);
 }
 
+void registry_device_seen(struct registry *r, const struct device *d)
+{
+	struct identity *i = device_is_managed(d) ? identity_by_id(r, d->id) : NULL;
+
+	if (i)
+		identity_seen(r, i);
+}
+
 static void maybe_stopped(struct registry *r)
 {
 	if (!r->stopping || r->closing > 0 || r->sweep_open || !r->stopped)
@@ -209,13 +217,30 @@ static void announce(struct registry *r, struct device *d)
 		registry_changed(r, REGISTRY_BROKEN, d, NULL);
 }
 
+/* Another board is where this one was. */
+static bool is_replaced(const struct registry *r, const struct device *d)
+{
+	_cleanup_free_ char *hub = identity_hub(d->path);
+
+	for (size_t i = 0; hub && i < r->device_count; i++) {
+		const struct device *other = r->devices[i];
+		if (other == d || other->config != d->config || !device_is_plugged(other))
+			continue;
+		_cleanup_free_ char *taken = identity_hub(other->path);
+		if (taken && strcmp(taken, hub) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_pinned(const struct registry *r, const struct device *d)
 {
 	const struct config *c = r->config;
 
 	for (size_t i = 0; i < c->device_count; i++)
 		if (&c->devices[i] == d->config)
-			return c->devices[i].tty || c->devices[i].serial || c->devices[i].path;
+			return c->devices[i].tty || c->devices[i].serial ||
+				(c->devices[i].path && !is_replaced(r, d));
 	return false;
 }
 
@@ -267,6 +292,8 @@ void registry_add_port(struct registry *r, const struct usb_port *port)
 	if (config && i->was_listed && !d->session)
 		is_back(d, config);
 	device_plugged(d, port, config);
+	if (config && config->path) /* one that was expected there has been replaced, perhaps */
+		registry_sweep(r);
 	if (!d->private->announced && device_is_managed(d))
 		announce(r, d);
 	registry_jobs_adopt(r, d);
@@ -294,6 +321,14 @@ static void on_removed(void *user, const struct usb_port *port)
 	registry_ports_changed(r);
 }
 
+/* Not since this daemon runs: since the one before, or the one before that, has seen it. */
+static void absent_since(struct registry *r, struct device *d, struct identity *i)
+{
+	if (!i->seen_us)
+		identity_seen(r, i);
+	d->since_us = i->seen_us;
+}
+
 /* A board that a section names by serial number or place is expected, and listed before it comes. */
 static void expect(struct registry *r, const struct config_device *section)
 {
@@ -306,6 +341,7 @@ static void expect(struct registry *r, const struct config_device *section)
 	d->serial = section->serial ? strdup(section->serial) : NULL;
 	d->path = section->path ? strdup(section->path) : NULL;
 	d->reason = strdup("not plugged in");
+	absent_since(r, d, i);
 	if (device_new_session(d) < 0)
 		log_error(d->id, "registry", "out of memory");
 	announce(r, d);
@@ -320,6 +356,8 @@ static void open_tty(struct registry *r, const struct config_device *section)
 		return;
 	if (device_set_tty(d, section) < 0)
 		log_error(d->id, "registry", "out of memory");
+	if (d->state == DEVICE_ABSENT)
+		absent_since(r, d, i);
 	announce(r, d);
 	registry_jobs_adopt(r, d);
 }
@@ -397,6 +435,9 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 	registry_jobs_stop(r);
 	if (r->usb)
 		usb_close(TAKE_PTR(r->usb));
+	for (size_t i = 0; i < r->device_count; i++)
+		if (device_is_plugged(r->devices[i]) && r->devices[i]->state != DEVICE_ABSENT)
+			registry_device_seen(r, r->devices[i]);
 	while (r->device_count > 0)
 		registry_remove_device(r, r->device_count - 1);
 	uv_close((uv_handle_t *)&r->sweep, on_sweep_closed);

@@ -28,6 +28,42 @@ def test_board_in_a_place_is_the_one_that_was_expected_there(rack, testbed, boar
     assert len(rack.devices()) == 2
 
 
+def test_another_board_in_the_place_replaces_the_one_of_before(rack, testbed, boards):
+    both = [boards.add('b0'), boards.add('b1')]
+    rack.start(PLACES)
+    testbed.add('ttyACM0', both[0].tty, path='1-1.2', serial='B0')
+    before = rack.wait(state='ready', serial='B0')
+    testbed.remove('ttyACM0')
+    mark = rack.mark()
+    testbed.add('ttyACM0', both[1].tty, path='1-1.2', serial='B1')
+    after = rack.wait(mark, event='ready', serial='B1')
+    assert after['id'] != before['id']
+    rack.wait(mark, event='removed', id=before['id'], timeout=60)
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, state='absent', id=after['id'])
+    rack.stop()
+    rack.start(PLACES)
+    assert managed(rack)['left']['id'] == after['id'], 'the last that was there is expected'
+
+
+def test_absent_since_it_was_last_seen_by_any_daemon(rack, testbed, boards):
+    board = boards.add('b0')
+    rack.start(PLACES)
+    never = managed(rack)['right']['since']
+    testbed.add('ttyACM0', board.tty, path='1-1.2', serial='B0')
+    rack.wait(state='ready')
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    since = rack.wait(mark, state='absent')['since']
+    for _ in range(2):
+        rack.stop()
+        rack.start(PLACES)
+        now = managed(rack)
+        assert now['left']['since'][:-4] == since[:-4] and now['right']['since'][:-4] == never[:-4]
+        assert f'absent since {now["left"]["since"]}' in rack.run('list').stdout
+
+
 @pytest.mark.parametrize('first', [0, 1])
 def test_twins_go_by_their_places_whoever_comes_first(rack, testbed, boards, first):
     both = [boards.add('left'), boards.add('right')]
