@@ -23,11 +23,13 @@ struct parser {
 const struct arg global_options[] = {
 	{ "device", 'd', "DEV", ARG_TEXT, NULL, "board: id, alias, tty path or VID:PID[:interface] regex" },
 	{ "all", 0, NULL, ARG_FLAG, NULL, "every board, in parallel" },
-	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, also where no daemon has it" },
+	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, whoever has it; alone: list them" },
 	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 4000000 },
-	{ "usb-serial", 'u', "REGEX", ARG_TEXT, NULL, "the same as --device" },
+	{ "raw", 0, NULL, ARG_FLAG, NULL, "that tty carries raw SMP, if no daemon has it" },
+	{ "usb-serial", 'u', "REGEX", ARG_TEXT, NULL, "as --device, even without a daemon; alone: list them" },
 	{ "json", 0, NULL, ARG_FLAG, NULL, "print the API's own objects, one a line" },
 	{ "quiet", 'q', NULL, ARG_FLAG, NULL, "no progress, only what was asked for, and errors" },
+	{ "verbose", 0, NULL, ARG_FLAG, NULL, "more words where others have few" },
 	{ "timeout", 't', "TIME", ARG_TIME, NULL, "answer time of the board: 500ms, 5s (bare number: ms)", 1, 600000,
 		1 },
 	{ "smp-frame-size", 0, "N", ARG_NUMBER, "frameSize", "largest message to the board, for all clients (0: its own)",
@@ -74,6 +76,15 @@ static struct arg_value *slot_of(struct parser *p, const struct arg *row)
 	return &p->args->globals[row - global_options];
 }
 
+/* --serial or --usb-serial with nothing behind it asks which there are. */
+static bool lists_ports(const struct parser *p, const struct arg *row)
+{
+	bool alone = p->at == p->argc || p->argv[p->at][0] == '-';
+
+	return alone && row >= global_options && row < global_options + ARGS_OPTIONS_MAX &&
+	       (row->letter == 's' || row->letter == 'u');
+}
+
 /* value: what follows '=' or the letter, or NULL: the next argument is it. */
 static int take_option(struct parser *p, const struct arg *row, const char *shown, const char *value)
 {
@@ -91,6 +102,10 @@ static int take_option(struct parser *p, const struct arg *row, const char *show
 		slot->given = true;
 		return 0;
 	}
+	if (!value && lists_ports(p, row)) {
+		p->args->list_ports = true;
+		return 0;
+	}
 	if (!value && p->at < p->argc)
 		value = p->argv[p->at++];
 	if (!value)
@@ -104,7 +119,6 @@ static const char *foreign(const char *name)
 	static const char *const names[][2] = {
 		{ "udp", "Boards are reached by serial ports; UDP is not there yet." },
 		{ "ble", "Boards are reached by serial ports; Bluetooth is not there yet." },
-		{ "raw", "Framing is configured for a board: framing in mcumgrd.conf(5)." },
 	};
 	size_t i;
 
@@ -261,7 +275,7 @@ int args_parse(int argc, char **argv, struct args *args)
 			return r;
 	}
 	args->help = args_global(args, "help")->given;
-	if (args->help || args_global(args, "version")->given)
+	if (args->help || args->list_ports || args_global(args, "version")->given)
 		return 0;
 	if (p.first && !args->verb) {
 		hint = suggest_verb(p.first, "");

@@ -56,6 +56,7 @@ struct arg_value {
 struct args {
 	const struct verb *verb; /* NULL: none was named */
 	bool help;
+	bool list_ports; /* --serial or --usb-serial without a value */
 	const char *group; /* with help and no verb: of this group */
 	struct arg_value globals[ARGS_OPTIONS_MAX], options[ARGS_OPTIONS_MAX], words[ARGS_WORDS_MAX];
 	struct arg_value list[ARGS_LIST_MAX];

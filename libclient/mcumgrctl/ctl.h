@@ -46,10 +46,10 @@ struct board {
 struct ctl {
 	struct args *args;
 	const struct verb *verb;
-	const char *socket, *device, *serial;
+	const char *socket, *device, *serial, *usb; /* usb: --usb-serial, which is device too */
 	char *device_found; /* what --serial was resolved to */
 	int64_t baud;
-	bool all, json, quiet, detach;
+	bool all, json, quiet, verbose, raw, detach;
 	int64_t timeout_ms; /* 0: not given */
 	uint64_t deadline;  /* of a verb that waits; UINT64_MAX: none */
 

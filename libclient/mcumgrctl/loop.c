@@ -273,7 +273,7 @@ int ctl_run(struct ctl *ctl)
 	size_t i;
 	int r;
 
-	r = ctl->serial ? private_setup(ctl) : 0;
+	r = ctl->serial || ctl->usb ? private_setup(ctl) : 0;
 	if (r == 0)
 		r = prepare(ctl);
 	if (r == 0)

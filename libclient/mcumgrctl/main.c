@@ -6,6 +6,7 @@
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
 #include "libclient/mcumgrctl/help.h"
+#include "libclient/mcumgrctl/list-ports.h"
 #include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/screen.h"
 #include "libclient/mcumgrctl/text.h"
@@ -47,9 +48,12 @@ static int check(struct ctl *ctl)
 		return args_refuse(ctl->args, NULL, "--device, --serial and --usb-serial exclude each other");
 	if (all && serial)
 		return args_refuse(ctl->args, NULL, "--all and --serial exclude each other");
-	if (ctl->baud && !serial)
+	if (ctl->baud && !serial && !usb)
 		return args_refuse(ctl->args, "The daemon's boards have theirs from mcumgrd.conf(5).",
-			"--baud goes with --serial only");
+			"--baud goes with --serial and --usb-serial only");
+	if (ctl->raw && !serial && !usb)
+		return args_refuse(ctl->args, "The daemon's boards have their framing from mcumgrd.conf(5).",
+			"--raw goes with --serial and --usb-serial only");
 	if (all && !(flags & VERB_ALL) && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
 		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
 	if ((ctl->device || serial) && !(flags & VERB_DEVICE))
@@ -71,6 +75,9 @@ static void take_globals(struct ctl *ctl, const struct args *args)
 	ctl->device = args_global(args, args_global(args, "device")->given ? "device" : "usb-serial")->text;
 	ctl->serial = args_global(args, "serial")->text;
 	ctl->baud = args_global(args, "baud")->number;
+	ctl->usb = args_global(args, "usb-serial")->text;
+	ctl->raw = args_global(args, "raw")->given;
+	ctl->verbose = args_global(args, "verbose")->given;
 	ctl->all = args_global(args, "all")->given && !ctl->verb->expired;
 	ctl->json = args_global(args, "json")->given;
 	ctl->quiet = args_global(args, "quiet")->given;
@@ -98,6 +105,8 @@ int main(int argc, char **argv)
 		return CODE_DONE;
 	}
 	take_globals(&ctl, &args);
+	if (args.list_ports)
+		return list_ports(&ctl);
 	if (check(&ctl) < 0)
 		return (int)failure_usage(&ctl);
 	args.verb = ctl.verb;

@@ -59,7 +59,7 @@ static char *known_device(struct ctl *ctl, const char *tty)
 
 static int fail(struct ctl *ctl, const char *message, const char *hint)
 {
-	return (int)failure_local(ctl, ctl->serial, CODE_DAEMON, "DaemonUnreachable", message, hint);
+	return (int)failure_local(ctl, ctl->serial ? ctl->serial : ctl->usb, CODE_DAEMON, "DaemonUnreachable", message, hint);
 }
 
 /* Where the daemon says that it is ready (sd_notify), or -1. */
@@ -78,12 +78,13 @@ static int open_notify(const char *path)
 }
 
 /* In the child. What it says goes to `said`. */
-static _Noreturn void run_daemon(const char *port, const char *state, const char *notify, int input, int said)
+static _Noreturn void run_daemon(
+	const char *config, const char *port, const char *state, const char *notify, int input, int said)
 {
 	const char *named = getenv("MCUMGRD");
-	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)"/dev/null", (char *)"--socket", socket_path,
-		(char *)"--state-dir", (char *)state, (char *)"--port", (char *)port, (char *)"--log-level",
-		(char *)"error", (char *)"--until-eof", NULL };
+	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)config, (char *)"--socket", socket_path,
+		(char *)"--state-dir", (char *)state, (char *)"--log-level", (char *)"error", (char *)"--until-eof",
+		port ? (char *)"--port" : NULL, (char *)port, NULL };
 
 	/* Ctrl-C is for mcumgrctl, which cancels first. */
 	setpgid(0, 0);
@@ -133,7 +134,7 @@ static char *read_said(int said)
 	return format("%s", text);
 }
 
-static int spawn(struct ctl *ctl, const char *port)
+static int spawn(struct ctl *ctl, const char *config, const char *port)
 {
 	_cleanup_free_ char *notify_path = format("%s/notify", directory), *state = format("%s/state", directory),
 			    *words = NULL;
@@ -142,7 +143,7 @@ static int spawn(struct ctl *ctl, const char *port)
 	if (notify >= 0 && pipe2(input, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0) {
 		daemon_pid = fork();
 		if (daemon_pid == 0)
-			run_daemon(port, state, notify_path, input[0], said[1]);
+			run_daemon(config, port, state, notify_path, input[0], said[1]);
 		close(input[0]);
 		close(said[1]);
 		lifeline = input[1];
@@ -155,12 +156,93 @@ static int spawn(struct ctl *ctl, const char *port)
 	}
 	if (notify >= 0)
 		close(notify);
-	return r < 0 ? fail(ctl, "cannot start a daemon for this tty", words ? words : strerror(errno)) : 0;
+	return r < 0 ? fail(ctl, "cannot start a daemon for this run", words ? words : strerror(errno)) : 0;
+}
+
+/* A directory for a daemon of this run, which is the one that calls go to. */
+static int make_home(struct ctl *ctl)
+{
+	if (!mkdtemp(directory))
+		return fail(ctl, "cannot make a directory in /tmp for a daemon of its own", strerror(errno));
+	ctl->socket = socket_path = format("%s/socket", directory);
+	/* A lease is of the daemon that gave it. */
+	unsetenv("MCUMGR_LEASE");
+	return 0;
+}
+
+static bool has_daemon(const struct ctl *ctl)
+{
+	struct mcumgr *m;
+	int r;
+
+	if (mcumgr_new(&m) < 0)
+		out_of_memory();
+	r = mcumgr_connect(m, ctl->socket);
+	mcumgr_free(m);
+	return r != -ENOENT && r != -ECONNREFUSED;
+}
+
+static int write_config(const struct ctl *ctl, const char *path)
+{
+	FILE *f = fopen(path, "we");
+
+	if (!f)
+		return -errno;
+	fprintf(f, "[device usb]\nmatch = %s\nframing = %s\n", ctl->usb, ctl->raw ? "raw" : "console");
+	if (ctl->baud)
+		fprintf(f, "baud = %d\n", (int)ctl->baud);
+	return fclose(f) ? -errno : 0;
+}
+
+/* The daemon that was started knows only what matches. */
+static int check_match(struct ctl *ctl)
+{
+	struct mcumgr_error *error = NULL;
+	struct mcumgr *m;
+	bool none;
+
+	if (mcumgr_new(&m) < 0)
+		out_of_memory();
+	none = mcumgr_connect(m, ctl->socket) == 0 &&
+	       mcumgr_get(m, MCUMGR_ARGS(get, .device = ctl->usb), NULL, &error) == -EREMOTEIO &&
+	       mcumgr_error_code(error) == MCUMGR_ERROR_NO_SUCH_DEVICE;
+	mcumgr_error_free(error);
+	mcumgr_free(m);
+	/* Of several, and of all else, the verb's own call will tell. */
+	return none ? (int)failure_local(ctl, ctl->usb, CODE_DEVICE, "NoSuchDevice", "no serial port on USB matches",
+			      "mcumgrctl -u lists them; what is matched is VID:PID:interface.")
+		    : 0;
+}
+
+static int setup_usb(struct ctl *ctl)
+{
+	_cleanup_free_ char *config = NULL;
+	int r;
+
+	/* With --all and --detach it is a rack that is meant. */
+	if (ctl->all || ctl->detach || has_daemon(ctl))
+		return 0;
+	if (strpbrk(ctl->usb, "\r\n"))
+		return fail(ctl, "the expression contains a line break", NULL);
+	r = make_home(ctl);
+	if (r)
+		return r;
+	config = format("%s/mcumgrd.conf", directory);
+	r = write_config(ctl, config);
+	if (r < 0)
+		return fail(ctl, "cannot write the configuration of a daemon of its own", strerror(-r));
+	r = spawn(ctl, config, NULL);
+	return r ? r : check_match(ctl);
 }
 
 int private_setup(struct ctl *ctl)
 {
-	_cleanup_free_ char *port = NULL;
+	_cleanup_free_ char *port = NULL, *baud = NULL;
+	int r;
+
+	if (!ctl->serial)
+		return setup_usb(ctl);
+
 	char *tty = known_device(ctl, ctl->serial);
 
 	ctl->device = ctl->device_found = tty;
@@ -179,14 +261,12 @@ int private_setup(struct ctl *ctl)
 	if (access(tty, F_OK) < 0)
 		return (int)failure_local(ctl, ctl->serial, CODE_DEVICE, "NoSuchDevice", strerror(errno),
 			"mcumgrctl list shows the boards of the daemon.");
-	if (!mkdtemp(directory))
-		return fail(ctl, "cannot make a directory in /tmp for a daemon of its own", strerror(errno));
-	socket_path = format("%s/socket", directory);
-	port = ctl->baud ? format("%s,baud=%d", tty, (int)ctl->baud) : format("%s", tty);
-	ctl->socket = socket_path;
-	/* A lease is of the daemon that gave it. */
-	unsetenv("MCUMGR_LEASE");
-	return spawn(ctl, port);
+	r = make_home(ctl);
+	if (r)
+		return r;
+	baud = ctl->baud ? format(",baud=%d", (int)ctl->baud) : format("%s", "");
+	port = format("%s%s%s", tty, baud, ctl->raw ? ",framing=raw" : "");
+	return spawn(ctl, "/dev/null", port);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)

@@ -7,7 +7,9 @@
 
 struct ctl;
 
-/* Sets ctl->socket and ctl->device. 0, or an exit code of something reported. */
+/* --usb-serial REGEX, for a machine on which no daemon runs: the same, with the USB ports that match. */
+
+/* Sets ctl->socket, and for --serial ctl->device. 0, or an exit code of something reported. */
 int private_setup(struct ctl *ctl);
 
 /* Ends the daemon that was started, if any, and removes its directory. */

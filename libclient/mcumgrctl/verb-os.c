@@ -65,7 +65,14 @@ static void print_parameters(struct board *b, json_object *reply)
 
 static void print_time(struct board *b, json_object *reply)
 {
-	say(b, "%s\n", show_key(reply, "time"));
+	say(b, "%s%s\n", b->ctl->verbose ? "Device time: " : "", show_key(reply, "time"));
+}
+
+static void print_time_set(struct board *b, json_object *reply)
+{
+	(void)reply;
+	if (b->ctl->verbose)
+		say(b, "Device time set: %s\n", show_key(b->ctl->parameters, "time"));
 }
 
 /* Two calls: the name, and for MCUboot the mode, which not every one tells. */
@@ -149,7 +156,7 @@ const struct verb os_verbs[] = {
 		.print = os_print_pools },
 	{ OS, .name = "get-datetime", .summary = "the board's clock", .method = "GetTime", .print = print_time },
 	{ OS, .name = "set-datetime", .summary = "set the board's clock", .words = time_words, .options = time_options,
-		.method = "SetTime", .prepare = os_prepare_set_datetime,
+		.method = "SetTime", .prepare = os_prepare_set_datetime, .print = print_time_set,
 		.help = "Sets the board's clock, which knows no zones. A TIME without a zone is sent as it is; one with a zone,\n"
 			"and this computer's, as local time, or with --utc as UTC" },
 	{ OS, .name = "system-reset", .summary = "reset the board", .options = reset_options, .method = "Reset",

@@ -42,6 +42,27 @@ def findings(result):
             for f in json.loads(result.out)["findings"]}
 
 
+# --- -s and -u without a value ---
+
+@pytest.mark.parametrize("argv", [["-s"], ["-u"], ["--serial"], ["--usb-serial"], ["-s", "-q"]])
+def test_ports_of_this_machine(machine, doctor, argv):
+    machine.tty("ttyACM0", product="Board\x1b[31m", serial="77")
+    machine.tty("ttyACM1", usb="1-2", number=2, ids="10c4:ea60")
+    listed = doctor(*argv)
+    assert (listed.code, listed.err) == (0, "")
+    assert [line.split("  ") for line in listed.out.splitlines()] == [
+        ["/dev/ttyACM0", "2fe3:0100:0", "Board\\x1b[31m"], ["/dev/ttyACM1", "10c4:ea60:2"]]
+    ports = json.loads(doctor("--json", *argv).out)["ports"]
+    assert ports[0] == {"tty": "/dev/ttyACM0", "vendorId": 0x2fe3, "productId": 0x100, "interface": 0, "serial": "77",
+                        "product": "Board\x1b[31m", "driver": "cdc_acm"}
+
+
+def test_no_port_on_this_machine(doctor):
+    listed = doctor("-s")
+    assert (listed.code, listed.out, listed.err) == (0, "", "No serial port on USB.\n")
+    assert json.loads(doctor("--json", "-u").out) == {"ports": []}
+
+
 # --- without a daemon ---------------------------------------------------------------------------------------------------
 
 def installed(m):

@@ -9,6 +9,7 @@ import select
 import shutil
 import socket
 import subprocess
+import threading
 import tempfile
 
 import pytest
@@ -175,6 +176,47 @@ def test_serial_without_a_tty(run, short_dir):
     no_tty = run("-s", "/dev/null", "os", "echo", "x", **daemon)
     assert no_tty.code == 5 and "not a serial port" in no_tty.err
     assert "a comma" in run("-s", "/dev/a,b", "os", "echo", "x", **daemon).err
+
+
+def test_usb_serial_starts_a_daemon(run, short_dir):
+    """Where none runs. No board on USB is here, which that daemon tells, not one that is missing."""
+    before = private_left()
+    daemon = {"MCUMGRD": binary("MCUMGRD", "daemon", "mcumgrd"), "socket_": short_dir / "none"}
+    result = run("-u", "fffe:fffe:7", "--baud", "9600", "--raw", "os", "echo", "x", **daemon)
+    assert result.code == 3 and "fffe:fffe:7: no serial port on USB matches" in result.err, result
+    bad = run("-u", "2fe3:(", "os", "echo", "x", **daemon)
+    assert bad.code == 9 and "cannot start a daemon for this run" in bad.err and "2fe3:(" in bad.err, bad
+    assert run("-d", "fffe:fffe:7", "os", "echo", "x", **daemon).code == 9
+    assert private_left() == before
+
+
+def test_usb_serial_asks_the_daemon_that_runs(real, run):
+    result = run("-u", "fffe:fffe:7", "os", "echo", "x", MCUMGRD="/none")
+    assert result.code == 3 and "amber" in result.err, result
+
+
+def test_raw_serial_starts_a_daemon(run, short_dir):
+    """What it sends is a message, and no line of text."""
+    master, slave = os.openpty()
+    tty = short_dir / "tty"
+    tty.symlink_to(os.ttyname(slave))
+    heard = []
+
+    def board():
+        data = b""
+        while len(data) < 8 or len(data) < 8 + int.from_bytes(data[2:4], "big"):
+            data += os.read(master, 4096)
+        heard.append(data)
+        tty.unlink()
+        os.close(slave)
+        os.close(master)  # as if unplugged: nobody waits for an answer
+
+    thread = threading.Thread(target=board, daemon=True)
+    thread.start()
+    daemon = {"MCUMGRD": binary("MCUMGRD", "daemon", "mcumgrd"), "socket_": short_dir / "none"}
+    assert run("--raw", "-s", str(tty), "-t", "100", "--retries", "0", "os", "echo", "x", **daemon).code == 5
+    thread.join(DEADLINE)
+    assert heard and heard[0][0] in (0x00, 0x02, 0x08, 0x0a) and b"\x06\x09" not in heard[0][:8], heard
 
 
 def test_serial_without_a_program(run, sim, short_dir):
