@@ -59,15 +59,16 @@ static int set_line(int fd, int line, enum line_level level)
 	return ioctl(fd, level == LINE_ON ? TIOCMBIS : TIOCMBIC, &line) < 0 ? -errno : 0;
 }
 
-static void set_low_latency(int fd)
+int tty_set_low_latency(int fd)
 {
 	struct serial_struct serial;
 	memset(&serial, 0, sizeof(serial));
 	if (ioctl(fd, TIOCGSERIAL, &serial) < 0)
-		return;
+		return -errno;
+	if (serial.flags & LOW_LATENCY)
+		return 0;
 	serial.flags |= LOW_LATENCY;
-	int ignored = ioctl(fd, TIOCSSERIAL, &serial); /* nice to have: not every driver and user may */
-	(void)ignored;
+	return ioctl(fd, TIOCSSERIAL, &serial) < 0 ? -errno : 0;
 }
 
 static void fail(struct port_result *ret, enum port_failure why, const char *tty, const char *reason)
@@ -104,8 +105,7 @@ static bool set_up(int fd, const char *tty, const struct port_settings *settings
 		fail(ret, PORT_ERROR, tty, "cannot set DTR or RTS; use dtr = keep and rts = keep");
 		return false;
 	}
-	if (!pty)
-		set_low_latency(fd);
+	ret->low_latency = pty ? -ENOTTY : tty_set_low_latency(fd); /* nice to have: not every driver and user may */
 	ret->paces_itself = !pty && number != MAJOR_ACM;
 	return true;
 }

@@ -9,6 +9,7 @@
 struct port_result {
 	int fd; /* -1: failed, then why and reason */
 	bool paces_itself;
+	int low_latency; /* 0, or -errno: it stays as it is */
 	bool kept; /* it was open all the time (port-store.h) */
 	enum port_failure why;
 	char reason[320];
@@ -17,6 +18,10 @@ struct port_result {
 /* Both may sleep in the kernel for as long as it likes: never on the loop. */
 void tty_open(const char *tty, const struct port_settings *settings, struct port_result *ret);
 void tty_close(int fd);
+
+/* Asks an adapter's driver to hand over at once what arrives, rather than to collect it (FTDI: for 16 ms). 0; -ENOTTY, -EINVAL:
+ * it has no such thing (ptys, CDC ACM); -EPERM, other errno. */
+int tty_set_low_latency(int fd);
 
 /* Fills why and reason from an error of open() or flock(). fd may be -1. */
 void port_explain(const char *tty, int fd, int error, struct port_result *ret);

@@ -257,6 +257,9 @@ static void on_opened(void *user, const struct port_result *result)
 	}
 	p->paces_itself = result->paces_itself;
 	p->kept = result->kept;
+	if (result->low_latency < 0)
+		log_debug(NULL, "port", "%s: its driver cannot be told to hand over at once what arrives: %s", p->tty,
+				strerror(-result->low_latency));
 	int r = start_line(p, result->fd);
 	if (r < 0) {
 		closing_start(result->fd);

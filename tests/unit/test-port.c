@@ -6,6 +6,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/serial.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -79,6 +80,43 @@ int __wrap_close(int fd)
 	if (atomic_load(&closes_hang) && isatty(fd))
 		pass_gate();
 	return __real_close(fd);
+}
+
+/* ---- a driver ---- */
+
+#define DRIVER_FD 1000000
+#define DRIVER_OTHER_FLAG 0x10
+
+static struct {
+	int get_error, set_error, flags;
+	unsigned int sets;
+} driver;
+
+int __real_ioctl(int fd, unsigned long request, void *argument);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+static int driver_ioctl(unsigned long request, struct serial_struct *serial)
+{
+	bool get = request == TIOCGSERIAL;
+	ck_assert(get || request == TIOCSSERIAL);
+	errno = get ? driver.get_error : driver.set_error;
+	driver.sets += !get;
+	if (errno)
+		return -1;
+	if (get)
+		serial->flags = driver.flags;
+	else
+		driver.flags = serial->flags;
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	va_start(ap, request);
+	void *argument = va_arg(ap, void *);
+	va_end(ap);
+	return fd == DRIVER_FD ? driver_ioctl(request, argument) : __real_ioctl(fd, request, argument);
 }
 
 /* ---- a port and its far end ---- */
@@ -544,6 +582,30 @@ static void wait_for_lock(int fd)
 	}
 }
 
+static const struct {
+	const char *what;
+	int get_error, set_error, flags, result, flags_then;
+	unsigned int sets;
+} latency_rows[] = {
+	{ "an adapter", 0, 0, DRIVER_OTHER_FLAG, 0, DRIVER_OTHER_FLAG | 1 << 13, 1 },
+	{ "one that does so already", 0, 0, 1 << 13, 0, 1 << 13, 0 },
+	{ "has no such thing", ENOTTY, 0, 0, -ENOTTY, 0, 0 },
+	{ "may not be changed", 0, EPERM, DRIVER_OTHER_FLAG, -EPERM, DRIVER_OTHER_FLAG, 1 },
+	{ "cannot be changed", 0, EINVAL, 0, -EINVAL, 0, 1 },
+};
+
+START_TEST(low_latency)
+{
+	driver.get_error = latency_rows[_i].get_error;
+	driver.set_error = latency_rows[_i].set_error;
+	driver.flags = latency_rows[_i].flags;
+	driver.sets = 0;
+	ck_assert_int_eq(tty_set_low_latency(DRIVER_FD), latency_rows[_i].result);
+	ck_assert_int_eq(driver.flags, latency_rows[_i].flags_then);
+	ck_assert_uint_eq(driver.sets, latency_rows[_i].sets);
+}
+END_TEST
+
 START_TEST(a_hanging_open_delays_nobody)
 {
 	static struct end stuck, good;
@@ -667,6 +729,7 @@ int main(void)
 	tcase_add_test(tcase, holder_is_named);
 	tcase_add_test(tcase, what_is_no_tty);
 	tcase_add_test(tcase, reasons);
+	tcase_add_loop_test(tcase, low_latency, 0, (int)ARRAY_SIZE(latency_rows));
 	tcase_add_test(tcase, a_hanging_open_delays_nobody);
 	tcase_add_test(tcase, a_hanging_open_can_be_abandoned);
 	tcase_add_test(tcase, a_hanging_close_delays_nobody);
