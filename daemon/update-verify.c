@@ -92,6 +92,11 @@ static int fail_gone(struct update *u)
 {
 	if (!u->job.device || u->job.device->state == DEVICE_ABSENT)
 		return update_fail_answer(u, -ENODEV);
+	if (u->job.device->state == DEVICE_BROKEN && u->job.device->reason)
+		return update_not_booted(u, "silent",
+				"see the board's console for why it starts again and again; mcumgrctl reset-state looks at it anew",
+				"The board does not come to rest: it %s, and is broken; what it runs is not known",
+				u->job.device->reason);
 	return update_not_booted(u, "silent", "see the board's console, or reset it by hand; then update again",
 			"The board did not come back within its boot timeout%s: what it runs is not known",
 			u->phase >= PHASE_BOOTED ? ", after it had been seen to run the new image" : "");

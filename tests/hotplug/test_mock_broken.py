@@ -148,3 +148,17 @@ def test_never_broken(rack, testbed, boards):
     mark = rack.mark()
     flap(testbed, board, 1)
     rack.wait(mark, event='ready', id=name)
+
+
+def test_an_update_names_the_loop_that_its_image_ended_in(rack, testbed, boards, image):
+    board = boards.add('b0', banner=1, boot_ms=20)
+    name = start(rack, testbed, board, 3, LONG)
+    board.command('fault hang-at-boot')
+    mark = rack.mark()
+    update = rack.start_ctl('firmware', 'update', '--boot-timeout', '6s', image('2.0.0'), device=name)
+    update.wait_line('"step": ?"(reset|boot|reboot|verify)"', timeout=60)
+    flap(testbed, board, 8)
+    rack.wait(mark, event='broken', id=name, timeout=30)
+    assert update.wait() == 7
+    told = next(line for line in update.lines if 'NotBooted' in line)
+    assert '"silent"' in told and 'it was attached 3 times within 600 s, and is broken' in told
