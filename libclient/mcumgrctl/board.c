@@ -93,7 +93,7 @@ static void fail_reply(struct board *b, const struct mcumgr_error *error)
 }
 
 /* A reply as --json shows it: verbatim; with --all in an envelope that tells the board. */
-static void print_reply(struct board *b, json_object *reply)
+void board_print_json(struct board *b, json_object *reply)
 {
 	_cleanup_json_ json_object *envelope = NULL;
 
@@ -179,7 +179,7 @@ static int on_reply(struct mcumgr *m, const struct mcumgr_reply *reply, void *us
 	if (b->finished)
 		return 0;
 	if (reply->result == 0 && b->ctl->json && !b->lookup)
-		print_reply(b, reply->parameters);
+		board_print_json(b, reply->parameters);
 	if (reply->result == 0 && reply->continues)
 		take_stream_reply(b, reply->parameters);
 	else if (reply->result == 0)
@@ -229,6 +229,12 @@ enum next board_call(struct board *b, const char *method, json_object *parameter
 {
 	b->lookup = false;
 	return send_call(b, method, parameters, b->ctl->verb->flags & VERB_STREAM ? MCUMGR_MORE : 0);
+}
+
+enum next board_stream(struct board *b, const char *method, json_object *parameters)
+{
+	b->lookup = true;
+	return send_call(b, method, parameters, MCUMGR_MORE);
 }
 
 enum next board_lookup(struct board *b, const char *method, json_object *parameters)

@@ -87,6 +87,11 @@ void board_release(struct board *b);
  * failure to send finishes the board. */
 enum next board_call(struct board *b, const char *method, json_object *parameters);
 enum next board_lookup(struct board *b, const char *method, json_object *parameters);
+/* The same with 'more': its replies go to the verb's event(). */
+enum next board_stream(struct board *b, const char *method, json_object *parameters);
+
+/* A reply as --json shows it. */
+void board_print_json(struct board *b, json_object *reply);
 
 /* Ends the board with a failure of the client's own; NEXT_DONE. */
 enum next board_fail(struct board *b, enum exit_code code, const char *error, const char *message, const char *hint);

@@ -64,7 +64,7 @@ static bool leave_out(struct board *b, json_object *device)
 {
 	const char *state = member_string(device, "state");
 
-	if (!state || strcmp(state, "absent") != 0 || b->ctl->verb->expired || b->ctl->verb->event)
+	if (!state || strcmp(state, "absent") != 0 || b->ctl->verb->expired || (b->ctl->verb->event && !b->ctl->verb->next))
 		return false;
 	b->finished = true;
 	b->result = format("absent");
@@ -179,11 +179,12 @@ static int next_wait_ms(const struct ctl *ctl)
 
 static void check_deadline(struct ctl *ctl)
 {
+	void (*late)(struct board *b) = ctl->verb->expired ? ctl->verb->expired : ctl->verb->overdue;
 	size_t i;
 
 	for (i = 0; ctl_now() >= ctl->deadline && i < ctl->count; i++)
 		if (!ctl->boards[i].finished)
-			ctl->verb->expired(&ctl->boards[i]);
+			late(&ctl->boards[i]);
 }
 
 static void wait_for_events(struct ctl *ctl, struct pollfd *polls)

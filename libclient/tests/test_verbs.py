@@ -152,7 +152,7 @@ ROWS = [
     one(["os", "mcumgr-parameters"], "Parameters", {}, {"bufferSize": 384, "bufferCount": 4},
         "Buffer size:   384\nBuffer count:  4\n"),
     one(["os", "system-reset"], "Reset", {}, {}),
-    one(["os", "system-reset", "-f", "--bootmode", "1"], "Reset", {"force": True, "bootMode": 1}, {}),
+    one(["os", "system-reset", "-f", "--bootmode", "1", "--no-wait"], "Reset", {"force": True, "bootMode": 1}, {}),
     one(["os", "task-statistics"], "Tasks", {}, {"tasks": TASKS}, TASKS_TEXT),
     one(["os", "memory-pool-statistics"], "MemoryPools", {}, {"pools": POOLS},
         "heap: 48 / 80 (60.00 %) (highest: 72)\nodd: 0 / 3 (0.00 %)\n"),

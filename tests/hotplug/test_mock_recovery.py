@@ -19,9 +19,12 @@ def comes_back(testbed, board, before, node, **properties):
 
 def into_recovery(rack, testbed, board, name, serial):
     mark = rack.mark()
-    assert rack.ctl('os', 'system-reset', '--bootmode', '1', device=name).code == 0
+    reset = rack.start_ctl('os', 'system-reset', '--bootmode', '1', device=name)
     comes_back(testbed, board, 'ttyACM0', 'ttyACM4', serial=serial, pid='0101', iface=2)
-    return rack.wait(mark, event='recovery')
+    device = rack.wait(mark, event='recovery')
+    reset.wait_line('"state": ?"recovery"', timeout=60)
+    assert reset.wait() == 0, 'the command follows the board'
+    return device
 
 
 def start(rack, testbed, boards, config, serial):

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "libclient/mcumgrctl/ctl.h"
+#include "libclient/mcumgrctl/text.h"
+#include "libclient/mcumgrctl/verbs.h"
+#include "proto/json.h"
+
+/* os system-reset: the call, and after one for the bootloader's recovery the events of Watch until the board is back as that.
+ * b->memory: {"state": the last one that was seen}. */
+
+#define BACK_MS 60000
+
+static bool is_followed(const struct board *b)
+{
+	int64_t mode;
+
+	return member_int(b->ctl->parameters, "bootMode", &mode) && mode == 1 && !args_has(b->ctl->args, "no-wait");
+}
+
+enum next os_reset_next(struct board *b, json_object *reply, const struct mcumgr_error *error)
+{
+	_cleanup_json_ json_object *watch = NULL;
+
+	if (error)
+		return NEXT_ERROR;
+	if (!reply)
+		return board_call(b, "Reset", b->ctl->parameters);
+	if (!is_followed(b) || b->memory)
+		return NEXT_DONE;
+	note(b, "Reset; waiting for its bootloader\n");
+	board_flush(b);
+	b->memory = json_object_new_object();
+	b->ctl->deadline = ctl_now() + BACK_MS;
+	watch = json_object_new_object();
+	return board_stream(b, "Watch", watch);
+}
+
+void os_reset_event(struct board *b, json_object *reply)
+{
+	json_object *device = json_object_object_get(reply, "device");
+	const char *state = member_string(device, "state");
+
+	if (!state)
+		return;
+	json_object_object_add(b->memory, "state", json_object_new_string(state));
+	if (strcmp(state, "recovery") != 0)
+		return;
+	if (b->ctl->json)
+		board_print_json(b, reply);
+	note(b, "%s is in its bootloader\n", show_key(device, "id"));
+	board_finish(b, CODE_DONE, "ok", NULL);
+}
+
+void os_reset_overdue(struct board *b)
+{
+	const char *state = member_string(b->memory, "state");
+	_cleanup_free_ char *hint = NULL;
+
+	if (state && strcmp(state, "ready") == 0)
+		hint = format("It runs its application: its firmware or its bootloader does not know boot mode 1.");
+	else
+		hint = format("It is %s.", state ? show(state) : "not there");
+	board_fail(b, CODE_SILENT, "TimedOut", "not back in its bootloader in time", hint);
+}
