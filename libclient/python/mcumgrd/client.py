@@ -67,6 +67,8 @@ class MCUmgrClient:
         self._private = private
         self._timeout_ms = timeout_ms
         self._retries: Optional[int] = None
+        self._job: Optional[str] = None  # that runs
+        self._stop = False  # it shall end
 
     # -- making one -----------------------------------------------------------------------------------------------
 
@@ -191,12 +193,24 @@ class MCUmgrClient:
     def _follow(self, take: Callable[[Dict[str, Any]], None], method: str, **parameters: Any) -> None:
         """Hands every reply of a job to take(); when that raises, the job is cancelled, and waited for."""
         replies = self._stream(method, **parameters)
-        for reply in replies:
-            try:
-                take(reply)
-            except Exception:
-                self._cancel(reply.get("job"), replies)
-                raise
+        try:
+            for reply in replies:
+                self._job = reply.get("job")
+                try:
+                    if self._stop:
+                        raise MCUmgrError("the call was cancelled", _API + "Cancelled")
+                    take(reply)
+                except Exception:
+                    self._cancel(self._job, replies)
+                    raise
+        finally:
+            self._job = None
+
+    def _stop_job(self) -> None:
+        """From another thread: ends the job that runs, or is about to."""
+        self._stop = True
+        if self._job:
+            self._cancel(self._job, iter(()))
 
     def _cancel(self, job: Optional[str], replies: Iterator[Dict[str, Any]]) -> None:
         try:

@@ -69,6 +69,13 @@ class Connection:
         self._closed = True
         self._drop()
 
+    def interrupt(self) -> None:
+        """From another thread: the call that waits for its answer raises DaemonUnreachable, and the daemon forgets it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # it is closed
+            pass
+
     def _drop(self) -> None:
         self._broken = True
         self._socket.close()

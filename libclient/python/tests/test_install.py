@@ -45,7 +45,7 @@ def test_every_file_of_the_package_is_installed_there():
     package = TREE / "libclient/python/mcumgrd"
     prefix = next(o["value"] for o in json.loads(subprocess.run(
         ["meson", "introspect", BUILD, "--buildoptions"], capture_output=True, text=True, check=True).stdout) if o["name"] == "prefix")
-    for path in [*package.glob("*.py"), package / "py.typed"]:
+    for path in [*package.glob("*.py*")]:
         assert files[path] == pathlib.Path(site_dir(prefix)) / "mcumgrd" / path.name
 
 

@@ -117,6 +117,32 @@ def test_it_is_python_3_9(path):
     assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
 
 
+USER = """
+import asyncio
+from mcumgrd import AsyncMCUmgrClient, Connection, Lease, MCUmgrClient, MCUmgrError, devices, mcuboot_get_image_info, watch
+
+def one() -> str:
+    with MCUmgrClient.device() as client:
+        return client.os_echo("a")
+
+async def many() -> str:
+    async with await AsyncMCUmgrClient.device() as client:
+        await client.firmware_update(b"", progress=lambda text, at: None)
+        async for group in client.enum_iter_group_ids():
+            print(group + 1)
+        return await client.os_echo("a")
+"""
+
+
+@pytest.mark.slow
+def test_a_strict_script_of_a_user(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(USER)
+    done = subprocess.run(["/usr/bin/python3", "-m", "mypy", "--strict", "--cache-dir", "/dev/null", script], capture_output=True, text=True,
+                          env={"PATH": "/usr/bin", "MYPYPATH": str(pathlib.Path(mcumgrd.__file__).parents[1])})
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", ["3.9", "3.11"])
 def test_types_are_strict(version):
