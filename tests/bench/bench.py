@@ -68,7 +68,8 @@ def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=No
     most = expected(kind, 100000, baud, buf_size, buf_count, latency_ms)
     size = size or size_for(min(most.least, 4 << 20), seconds)
     most = expected(kind, size, baud, buf_size, buf_count, latency_ms)
-    with beds.Bed(keys=f'buf_size={buf_size},buf_count={buf_count}', baud=baud, latency_ms=latency_ms, seed=seed,
+    slot = ',slot_size=8M' if size > 1 << 20 else ''
+    with beds.Bed(keys=f'buf_size={buf_size},buf_count={buf_count}{slot}', baud=baud, latency_ms=latency_ms, seed=seed,
                   tty=tty) as bed:
         name = prepare(bed, kind, size, seed)
         bed.pace(**bad)

@@ -11,7 +11,7 @@
  */
 
 #define MOUNT "/lfs1/"
-#define FILE_MAX (2 * 1024 * 1024)
+#define FILE_MAX (8 * 1024 * 1024)
 #define NAME_MAX_LEN 64
 
 static struct file *find(struct board *b, const char *name)
