@@ -19,8 +19,9 @@ from varlink_idl import Interface  # noqa: E402
 
 DEADLINE = 30
 
-# Whoever runs the tests in the background ignores Ctrl-C, and programs inherit that.
+# A shell that runs the tests in the background ignores the keyboard's signals, and programs inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def build_dir():

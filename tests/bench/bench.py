@@ -71,10 +71,11 @@ def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=No
     slot = ',slot_size=8M' if size > 1 << 20 else ''
     with beds.Bed(keys=f'buf_size={buf_size},buf_count={buf_count}{slot}', baud=baud, latency_ms=latency_ms, seed=seed,
                   tty=tty) as bed:
-        name = prepare(bed, kind, size, seed)
-        bed.pace(**bad)
         cpu = bed.cpu()
         try:
+            name = prepare(bed, kind, size, seed)
+            bed.pace(**bad)
+            cpu = bed.cpu()
             took, problem = transfer(bed, kind, size, seed, name=name), None
         except beds.rack.Error as e:
             took, problem = None, str(e)
@@ -100,6 +101,20 @@ def one_row(r):
     return [r['kind'], speed(r['baud']), f'{r["buf_count"]} x {r["buf_size"]}', f'{r["latency_ms"]:g} ms', r['size'] // 1024,
             f'{r["seconds"]:.2f}' if r['seconds'] else 'failed', f'{r["rate"]:.0f}',
             f'{r["wire"]:.0f}' if r['wire'] else '-', percent(r['rate'], r['wire']), percent(r['rate'], r['limit'])]
+
+
+MATRIX_FROM = 24  # so many cells are easier to read as a matrix
+
+
+def matrix_table(results):
+    """Per cent of the limit: a row a transfer, speed and buffer; a column a latency."""
+    columns = sorted({r['latency_ms'] for r in results})
+    rows = {}
+    for r in results:
+        key = (r['kind'], speed(r['baud']), f'{r["buf_count"]} x {r["buf_size"]}')
+        rows.setdefault(key, {})[r['latency_ms']] = percent(r['rate'], r['limit']) if r['seconds'] else 'failed'
+    return table(['', 'baud', 'buffers', *(f'{c:g} ms' for c in columns)],
+                 [[*key, *(cells.get(c, '') for c in columns)] for key, cells in rows.items()], 'One board, per cent of the limit')
 
 
 # --- many boards ------------------------------------------------------------------------------------------------------------
@@ -323,6 +338,8 @@ def main():
         cells, head, row, title = part(name, options)
         results[name] = collect(title, cells, row)
         lines += table(head, map(row, results[name]), title)
+        if name == 'one' and len(results[name]) >= MATRIX_FROM:
+            lines += matrix_table(results[name])
     print('\n'.join(lines))
     if options.markdown:
         pathlib.Path(options.markdown).write_text('\n'.join(lines))

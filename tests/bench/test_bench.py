@@ -58,6 +58,15 @@ def test_bad_cable(bad, counter):
     assert r['crossed']['to_board'][counter] + r['crossed']['to_host'][counter] > 0
 
 
+def test_a_cell_that_fails_is_told_and_the_others_go_on(monkeypatch):
+    monkeypatch.setattr(bench, 'PATH', '/' + 'x' * 5000)
+    r = bench.one_cell('read', 1000000, 384, 0, size=1024)
+    assert r['seconds'] is None and 'path' in r['problem'] and bench.one_row(r)[5] == 'failed'
+    lines = bench.matrix_table([r, {**r, 'kind': 'image', 'latency_ms': 4, 'seconds': 1, 'rate': 99, 'limit': 100}])
+    assert [c.strip() for c in lines[4].split('|')[1:-1]] == ['read', '1 M', '4 x 384', 'failed', '']
+    assert [c.strip() for c in lines[5].split('|')[1:-1]] == ['image', '1 M', '4 x 384', '', '99.0']
+
+
 def test_many_boards():
     r = bench.many_cell(3, 1000000, 16384, store=65536)
     assert r['rate'] > 0 and r['slowest'] > 0 and r['echo_count'] > 0 and r['rss_kib'] > 0

@@ -49,13 +49,14 @@ def test_the_shell_in_a_terminal_while_echoes_run(shell):
     try:
         terminal.type_until(b"\r", b"uart:~$ ")
         with echo_loop(shell, "b") as seen:
-            for _ in range(5):
+            turns = 0
+            while turns < 5 or len(seen) <= 3:
+                turns += 1
                 terminal.text = b""
                 os.write(terminal.fd, b"kernel version\r")
                 terminal.expect(b"Zephyr version 4")
                 terminal.expect(b"uart:~$ ")
                 assert b"not found" not in terminal.text and b"\x06\x09" not in terminal.text
-        assert len(seen) > 3
     finally:
         os.close(terminal.fd)
 
