@@ -16,10 +16,8 @@
 
 /* A stream that follows a board's console. It ends with its call or with the board. */
 struct follower {
+	struct api_stream stream;
 	struct console_reader reader;
-	struct call *call;
-	char *device;
-	uv_timer_t timer;
 	bool lines_due; /* the timer runs for whole lines */
 };
 
@@ -72,19 +70,10 @@ static json_object *no_lines(void)
 
 /* --- a stream that goes on -------------------------------------------------------------------------------------------- */
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-	struct follower *f = handle->data;
-
-	free(f->device);
-	free(f);
-}
-
 static void end(struct follower *f)
 {
 	console_unfollow(&f->reader);
-	f->call = NULL;
-	uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+	api_stream_end(&f->stream);
 }
 
 static void arm(struct follower *f);
@@ -93,8 +82,8 @@ static void deliver(struct follower *f, bool partial)
 {
 	json_object *o;
 
-	while (f->call && !call_is_slow(f->call) && (o = take_lines(&f->reader, partial, REPLY_BYTES)))
-		call_continue(f->call, o);
+	while (f->stream.call && !call_is_slow(f->stream.call) && (o = take_lines(&f->reader, partial, REPLY_BYTES)))
+		call_continue(f->stream.call, o);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -104,7 +93,7 @@ static void on_timer(uv_timer_t *timer)
 
 	f->lines_due = false;
 	deliver(f, partial);
-	if (!partial && f->call)
+	if (!partial && f->stream.call)
 		arm(f); /* what is left is the beginning of a line */
 }
 
@@ -113,14 +102,14 @@ static void arm(struct follower *f)
 {
 	size_t waiting = console_waiting(&f->reader);
 
-	if (call_is_slow(f->call))
+	if (call_is_slow(f->stream.call))
 		return;
 	if (waiting >= CONSOLE_TELL_LINES)
 		deliver(f, false); /* before the ring has to drop what a quick reader would have read */
 	if (f->lines_due)
 		return;
 	f->lines_due = waiting > 0;
-	uv_timer_start(&f->timer, on_timer, f->lines_due ? LINES_MS : PARTIAL_MS, 0);
+	uv_timer_start(&f->stream.timer, on_timer, f->lines_due ? LINES_MS : PARTIAL_MS, 0);
 }
 
 static void on_ready(struct console_reader *reader)
@@ -141,30 +130,20 @@ static void on_closed(struct call *call)
 static void on_ended(struct console_reader *reader)
 {
 	struct follower *f = container_of(reader, struct follower, reader);
-	json_object *o = json_object_new_object();
-	struct call *call = f->call;
 
-	api_put_string(o, "device", f->device);
-	end(f);
-	api_fail(call, "DeviceGone", o, NULL, "%s is no longer known", f->device);
+	console_unfollow(&f->reader);
+	api_stream_gone(&f->stream);
 }
 
 static void follow(struct api *api, struct call *call, const struct device *d, struct console *c, size_t backlog)
 {
-	struct follower *f = calloc(1, sizeof(*f));
+	struct follower *f = api_stream_new(api, call, d, sizeof(*f));
 	json_object *o;
 
-	if (!f || !(f->device = strdup(d->id))) {
-		free(f);
-		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
+	if (!f)
 		return;
-	}
-	f->call = call;
-	uv_timer_init(api->loop, &f->timer);
-	f->timer.data = f;
 	f->reader.ready = on_ready;
 	f->reader.ended = on_ended;
-	call->user = f;
 	call->closed = on_closed;
 	call->drained = on_drained;
 	console_follow(c, &f->reader, backlog);

@@ -139,6 +139,17 @@ json_object *api_trace_json(const struct trace_entry *e);
 json_object *api_job_json(const struct job *job);
 json_object *api_image_json(const struct mcuboot_image *image, const uint8_t *data, const char *file_hash);
 
+/* A stream that follows something of a board (api-stream.c); the first member of its owner, and freed with it. */
+struct api_stream {
+	struct call *call; /* NULL once it has ended */
+	char *device;
+	uv_timer_t timer; /* its data is the stream */
+};
+/* An owner of this size, zeroed but for the stream, which is the call's user. NULL: the call has failed. */
+void *api_stream_new(struct api *api, struct call *call, const struct device *d, size_t size);
+void api_stream_end(struct api_stream *s);  /* when its call has */
+void api_stream_gone(struct api_stream *s); /* its board has: ends the call, too */
+
 /* Errors (api-error.c). Each ends the call. */
 void api_invalid(struct call *call, const char *parameter, const char *format, ...) _printf_(3, 4);
 /* name: without the interface; parameters are taken over and completed. hint may be NULL. */

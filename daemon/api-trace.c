@@ -11,10 +11,8 @@
 
 /* A stream that follows a trace. It ends with its call or with the board. */
 struct follower {
+	struct api_stream stream;
 	struct trace_reader reader;
-	struct call *call;
-	char *device;
-	uv_timer_t timer;
 };
 
 /* --- entries as JSON ---------------------------------------------------------------------------------------------- */
@@ -113,27 +111,18 @@ static json_object *no_entries(void)
 
 /* --- a stream that goes on ---------------------------------------------------------------------------------------- */
 
-static void on_timer_closed(uv_handle_t *handle)
-{
-	struct follower *f = handle->data;
-
-	free(f->device);
-	free(f);
-}
-
 static void end(struct follower *f)
 {
 	trace_unfollow(&f->reader);
-	f->call = NULL;
-	uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+	api_stream_end(&f->stream);
 }
 
 static void deliver(struct follower *f)
 {
 	json_object *o;
 
-	while (f->call && !call_is_slow(f->call) && (o = take_entries(&f->reader, REPLY_ENTRIES)))
-		call_continue(f->call, o);
+	while (f->stream.call && !call_is_slow(f->stream.call) && (o = take_entries(&f->reader, REPLY_ENTRIES)))
+		call_continue(f->stream.call, o);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -146,8 +135,8 @@ static void on_ready(struct trace_reader *reader)
 {
 	struct follower *f = container_of(reader, struct follower, reader);
 
-	if (!uv_is_active((uv_handle_t *)&f->timer) && !call_is_slow(f->call))
-		uv_timer_start(&f->timer, on_timer, TELL_MS, 0);
+	if (!uv_is_active((uv_handle_t *)&f->stream.timer) && !call_is_slow(f->stream.call))
+		uv_timer_start(&f->stream.timer, on_timer, TELL_MS, 0);
 }
 
 static void on_drained(struct call *call)
@@ -163,30 +152,20 @@ static void on_closed(struct call *call)
 static void on_ended(struct trace_reader *reader)
 {
 	struct follower *f = container_of(reader, struct follower, reader);
-	json_object *o = json_object_new_object();
-	struct call *call = f->call;
 
-	api_put_string(o, "device", f->device);
-	end(f);
-	api_fail(call, "DeviceGone", o, NULL, "%s is no longer known", f->device);
+	trace_unfollow(&f->reader);
+	api_stream_gone(&f->stream);
 }
 
 static void follow(struct api *api, struct call *call, struct device *d, size_t backlog)
 {
-	struct follower *f = calloc(1, sizeof(*f));
+	struct follower *f = api_stream_new(api, call, d, sizeof(*f));
 	json_object *o;
 
-	if (!f || !(f->device = strdup(d->id))) {
-		free(f);
-		api_fail_limit(call, "memory", 0, NULL, "the daemon is out of memory");
+	if (!f)
 		return;
-	}
-	f->call = call;
-	uv_timer_init(api->loop, &f->timer);
-	f->timer.data = f;
 	f->reader.ready = on_ready;
 	f->reader.ended = on_ended;
-	call->user = f;
 	call->closed = on_closed;
 	call->drained = on_drained;
 	trace_follow(d->trace, &f->reader, backlog);
