@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Tests of hotplug on a mocked USB bus: no USB, no udevd, no rights needed.
+"""Tests of hotplug on a mocked USB bus: no USB, no udevd. Of two kinds: umockdev's, which needs no rights, and for tests that
+plug more than that can hold one in namespaces, which needs root or a kernel that lets users make some.
 
     /usr/bin/python3 -m pytest tests/hotplug
+    /usr/bin/python3 -m pytest tests/hotplug --bed namespace    all of them there
 
 Environment: MCUMGRD_BUILD (the build folder, default `build`), or MCUMGRD, MCUMGRCTL, MCUMGR_SIM for
 single programs. MCUMGRD_REQUIRE_HOTPLUG=1: a missing one is a failure, and not a reason to skip.
@@ -14,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from mockbed.namespace import NamespaceBed, Unavailable
 from mockbed.process import LineProcess
 from mockbed.rack import Rack
 from mockbed.sim import Board, Images
@@ -26,6 +29,10 @@ PROGRAMS = {'mockbus': 'tests/hotplug/mockbus', 'udevtail': 'tests/hotplug/udevt
 
 def pytest_configure(config):
     config.addinivalue_line('markers', 'slow: takes more than ten seconds')
+
+
+def pytest_addoption(parser):
+    parser.addoption('--bed', choices=['umockdev', 'namespace'], default='umockdev', help='the mocked bus of tests that work on both')
 
 
 def give_up(reason):
@@ -49,8 +56,15 @@ def program():
 
 
 @pytest.fixture
-def testbed(program, tmp_path):
-    bed = Testbed(program('mockbus'), tmp_path)
+def testbed(request, program, tmp_path):
+    """A test that needs the one or the other says so: parametrize(..., indirect=True)."""
+    if getattr(request, 'param', request.config.getoption('--bed')) == 'umockdev':
+        bed = Testbed(program('mockbus'), tmp_path)
+    else:
+        try:
+            bed = NamespaceBed(tmp_path)
+        except Unavailable as error:
+            pytest.skip(str(error))
     yield bed
     bed.close()
 
@@ -62,7 +76,7 @@ def udevtail(program, testbed, tmp_path):
 
     def start():
         path = program('udevtail')
-        tail = LineProcess([path], tmp_path / 'udevtail.log', env=testbed.environment(path))
+        tail = LineProcess([*testbed.prefix, path], tmp_path / 'udevtail.log', env=testbed.environment(path))
         started.append(tail)
         tail.wait_line('^listening$')
         return tail

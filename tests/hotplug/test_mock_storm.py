@@ -9,17 +9,19 @@ import time
 import pytest
 
 from mockbed.sim import Fleet
-from mockbed.stream import Stream
+from mockbed.storm import RACK, Places, States, all_in, check_identities, named_rack
+from mockbed.stream import call
 
-RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\nbroken_count = 0\n'
+on_namespaces = pytest.mark.parametrize('testbed', ['namespace'], indirect=True)
 
 
 @pytest.fixture
 def fleet(program, tmp_path):
     made = []
 
-    def make(count, **settings):
-        made.append(Fleet(program('mcumgr-sim'), tmp_path, [f'b{i}' for i in range(count)], **settings))
+    def make(count, prefix='b', **settings):
+        names = [f'{prefix}{i}' for i in range(count)]
+        made.append(Fleet(program('mcumgr-sim'), tmp_path, names, board_id=lambda name: name, **settings))
         return made[-1]
 
     yield make
@@ -27,53 +29,28 @@ def fleet(program, tmp_path):
         one.end()
 
 
-class States:
-    """The boards as Watch tells of them."""
-
-    def __init__(self, path):
-        self._stream, self.boards = Stream(path, 'Watch'), {}
-
-    def until(self, condition):
-        while not condition(self.boards):
-            told = self._stream.next()
-            device = told.get('device')
-            if device and told['event'] == 'removed':
-                self.boards.pop(device['id'], None)
-            elif device:
-                self.boards[device['id']] = device
-
-    def close(self):
-        self._stream.close()
-
-
-def all_in(state, serials):
-    def condition(boards):
-        return {b['serial'] for b in boards.values() if b['state'] == state} >= set(serials)
-    return condition
-
-
-def plug(testbed, fleet, names):
-    for i, name in enumerate(names):
-        testbed.add(f'ttyACM{i}', fleet.ttys[name], serial=name, path=f'1-{i + 1}')
-
-
-def test_storm_of_forty(rack, testbed, fleet):
-    """Each is who it says it is: its serial number leads to its own tty, and it answers there. (The mock has room for 49.)"""
-    made = fleet(40)
-    names = list(made.ttys)
-    rack.start(RACK)
+def storm(rack, testbed, made):
+    """Plugs all at once; where they are."""
+    names, places = list(made.ttys), Places(testbed, made.ttys)
     states = States(rack.socket)
     began = time.monotonic()
-    plug(testbed, made, names)
+    places.plug({name: (i, i) for i, name in enumerate(names)})
     plugged = time.monotonic() - began
     states.until(all_in('ready', names))
     ready = time.monotonic() - began
-    for device in states.boards.values():
-        assert device['tty'] == f'/dev/ttyACM{device["serial"][1:]}'
-        assert rack.ctl('os', 'echo', device['serial'], device=device['id']).value == {'text': device['serial']}
-    assert len(states.boards) == 40
     states.close()
-    print(f'40 ports plugged within {plugged:.2f} s, all ready after {ready:.2f} s')
+    print(f'{len(names)} ports plugged within {plugged:.2f} s, all ready after {ready:.2f} s')
+    return places
+
+
+@pytest.mark.parametrize('testbed, count', [
+    ('umockdev', 40), ('namespace', 64), pytest.param('namespace', 256, marks=pytest.mark.slow),
+    pytest.param('namespace', 1000, marks=pytest.mark.slow)], indirect=['testbed'])
+def test_storm(rack, testbed, fleet, count):
+    """Each is who it says it is: its serial number leads to its own tty, and it answers there. (umockdev has room for 49.)"""
+    made = fleet(count)
+    rack.start(RACK)
+    check_identities(rack, storm(rack, testbed, made).now)
 
 
 class Figures:
@@ -90,12 +67,11 @@ class Figures:
 
 def cycles(rack, testbed, made, states, count):
     """`count` plugs, in rounds of all boards."""
-    names = list(made.ttys)
+    names, places = list(made.ttys), Places(testbed, made.ttys)
     for _ in range(count // len(names)):
-        plug(testbed, made, names)
+        places.plug({name: (i, i) for i, name in enumerate(names)})
         states.until(all_in('ready', names))
-        for i in range(len(names)):
-            testbed.remove(f'ttyACM{i}')
+        places.unplug()
         states.until(all_in('absent', names))
 
 

@@ -48,7 +48,7 @@ class Rack:
             notify.settimeout(20)
             environment = self.testbed.environment(self._mcumgrd, NOTIFY_SOCKET=str(self.folder / 'notify'))
             # ended by its stdin: the preload can leave all signals blocked (umockdev 0.17.16, trap_path_sig_restore)
-            self.daemon = LineProcess([*before, self._mcumgrd, '-c', path, '--socket', self.socket, '--state-dir', self.state,
+            self.daemon = LineProcess([*before, *self.testbed.prefix, self._mcumgrd, '-c', path, '--socket', self.socket, '--state-dir', self.state,
                                        '--log-level', 'debug', '--until-eof'], self.log, environment, subprocess.PIPE)
             self._wait_ready(notify)
         (self.folder / 'notify').unlink()

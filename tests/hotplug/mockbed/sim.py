@@ -52,11 +52,13 @@ class Board:
 
 
 class Fleet:
-    """Many boards in one process: their ttys by name."""
+    """Many boards in one process: their ttys by name. A setting that is a function is called with the name."""
 
     def __init__(self, program, folder, names, **settings):
-        keys = ','.join(f'{key}={value}' for key, value in settings.items())
-        words = [word for name in names for word in ('--board', f'{name},{keys}' if keys else name)]
+        words = []
+        for name in names:
+            keys = [f'{key}={value(name) if callable(value) else value}' for key, value in settings.items()]
+            words += ['--board', ','.join([name, *keys])]
         self.ttys = {name: folder / name for name in names}
         self._sim = LineProcess([program, '--dir', folder, *words], folder / 'fleet.log')
         self._sim.wait_line('^ready$', timeout=60)

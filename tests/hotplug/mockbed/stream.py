@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A call with 'more', straight on the socket."""
+"""Calls straight on the socket."""
 
 import json
 import socket
@@ -27,3 +27,19 @@ class Stream:
 
     def close(self):
         self._socket.close()
+
+
+def call(path, method, **parameters):
+    """One call; its reply."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(path))
+        client.sendall(json.dumps({'method': f'io.mcumgr.{method}', 'parameters': parameters}).encode() + b'\0')
+        data = b''
+        while not data.endswith(b'\0'):
+            received = client.recv(65536)
+            assert received, 'the daemon hung up'
+            data += received
+    reply = json.loads(data[:-1])
+    assert 'error' not in reply, reply
+    return reply['parameters']

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The mocked bus, as a test drives it, and the environment of programs that shall see it."""
+"""The mocked bus, as a test drives it, and how to start programs that shall see it."""
 
 import os
 import re
@@ -23,17 +23,13 @@ def preload(program, **variables):
     return dict(os.environ, LD_PRELOAD=':'.join([*sanitizer_library(program), PRELOAD]), **variables)
 
 
-class Testbed:
-    __test__ = False
+class Bus:
+    """The commands, whichever program plays the bus. What shall see it is started through `prefix`."""
 
-    def __init__(self, mockbus, folder):
-        # glib and vala keep memory until exit: not ours to report
-        self._bus = LineProcess([mockbus], Path(folder) / 'mockbus.log', stdin=subprocess.PIPE,
-                                env=preload(mockbus, ASAN_OPTIONS='detect_leaks=0', TMPDIR=str(folder)))
-        self.root = Path(self._bus.wait_line(r'^root (\S+)$')[1])
+    prefix = []
 
-    def environment(self, program, **variables):
-        return preload(program, UMOCKDEV_DIR=str(self.root), **variables)
+    def __init__(self, process):
+        self._bus = process
 
     def _command(self, *words):
         mark = self._bus.mark()
@@ -62,3 +58,19 @@ class Testbed:
 
     def close(self):
         self._bus.end()
+
+
+class Testbed(Bus):
+    """The bus of umockdev, which a library makes programs believe in: needs no rights. It has its limits: 50 open ttys a
+    program (FD_MAP_MAX in libumockdev-preload) and ten events that are not read yet (the queue of a Unix socket)."""
+
+    __test__ = False
+
+    def __init__(self, mockbus, folder):
+        # glib and vala keep memory until exit: not ours to report
+        super().__init__(LineProcess([mockbus], Path(folder) / 'mockbus.log', stdin=subprocess.PIPE,
+                                     env=preload(mockbus, ASAN_OPTIONS='detect_leaks=0', TMPDIR=str(folder))))
+        self.root = Path(self._bus.wait_line(r'^root (\S+)$')[1])
+
+    def environment(self, program, **variables):
+        return preload(program, UMOCKDEV_DIR=str(self.root), **variables)
