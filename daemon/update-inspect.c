@@ -15,6 +15,9 @@ int check_begin(struct job *job)
 {
 	struct update *u = update_of(job);
 
+	/* While the file was read the board may have been found. */
+	if (u->resumed && update_is_back(u))
+		return check_end(job, 0);
 	if (u->resumed) {
 		job_set_message(job, "waiting for the board");
 		job_set_deadline(job, update_boot_timeout(u));

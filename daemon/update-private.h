@@ -150,6 +150,7 @@ bool update_is_image_error(const struct smp_status *status, uint64_t rc);
 
 /* update-verify.c */
 void update_await(struct update *u); /* job_complete when the board answers */
+bool update_is_back(const struct update *u); /* it does by now, and nobody tells it again */
 int reattach_begin(struct job *job);
 int reattach_end(struct job *job, int result);
 int verify_begin(struct job *job);

@@ -88,6 +88,12 @@ void update_await(struct update *u)
 	u->awaiting = true;
 }
 
+bool update_is_back(const struct update *u)
+{
+	const struct device *d = u->job.device;
+	return d && (d->state == DEVICE_READY || d->state == DEVICE_RECOVERY);
+}
+
 static int fail_gone(struct update *u)
 {
 	if (!u->job.device || u->job.device->state == DEVICE_ABSENT)
@@ -123,6 +129,9 @@ int reattach_begin(struct job *job)
 	update_await(u);
 	if (!job->message)
 		job_set_message(job, "waiting for the board to boot");
+	/* One of an earlier daemon, whose board was found while the file was read. */
+	if (u->resumed && update_is_back(u))
+		return reattach_end(job, 0);
 	if (u->reattach == REATTACH_LOOK) {
 		u->boots_at_look = job->device->boots;
 		return update_ask_state(u);

@@ -115,6 +115,6 @@ void update_adopt(struct job *job, struct device *device)
 	if (!job->waiting)
 		return;
 	update_await(u);
-	if (device->state == DEVICE_READY || device->state == DEVICE_RECOVERY)
+	if (update_is_back(u))
 		job_complete(job, 0);
 }

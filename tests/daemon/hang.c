@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* To be preloaded: the kernel hangs in open() of the tty $HANG_TTY, or in its last close(), as it does with USB ttys.
+/* To be preloaded: the kernel hangs in open() of the tty $HANG_TTY, or in its last close(), as it does with USB ttys. Or in
+ * fopen() of $HANG_FILE, on a disk that sleeps.
  *
- * It does so by reading $HANG_OPEN or $HANG_CLOSE, named pipes: whoever opens such a pipe for writing knows that the daemon
+ * It does so by reading $HANG_OPEN, $HANG_CLOSE or $HANG_FOPEN, named pipes: whoever opens such a pipe for writing knows that the daemon
  * hangs there, and closes it to let go. */
 
 #undef _FILE_OFFSET_BITS /* open and open64 are both wanted, by their own names */
@@ -21,12 +22,14 @@
 
 static int (*real_open)(const char *path, int flags, ...);
 static int (*real_close)(int fd);
+static FILE *(*real_fopen)(const char *path, const char *mode);
 static dev_t tty; /* 0: not opened yet */
 
 __attribute__((constructor)) static void find_real(void)
 {
 	*(void **)&real_open = dlsym(RTLD_NEXT, "open");
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
+	*(void **)&real_fopen = dlsym(RTLD_NEXT, "fopen64");
 }
 
 static void hang(const char *variable)
@@ -67,6 +70,23 @@ static int open_tty(const char *path, int flags, int mode)
 	}
 DEFINE_OPEN(open)
 DEFINE_OPEN(open64)
+
+static FILE *open_file(const char *path, const char *mode)
+{
+	const char *wanted = getenv("HANG_FILE");
+	if (wanted && !strcmp(path, wanted))
+		hang("HANG_FOPEN");
+	return real_fopen(path, mode);
+}
+
+#define DEFINE_FOPEN(name)                                                                                             \
+	FILE *name(const char *path, const char *mode);                                                                \
+	FILE *name(const char *path, const char *mode)                                                                 \
+	{                                                                                                              \
+		return open_file(path, mode);                                                                          \
+	}
+DEFINE_FOPEN(fopen)
+DEFINE_FOPEN(fopen64)
 
 /* Only the last close of a tty reaches its driver. */
 static bool is_last(int closing)

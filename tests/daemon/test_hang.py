@@ -2,12 +2,14 @@
 """open and close of a tty that hang in the kernel: no other board and no client notices."""
 
 import os
+import signal
 import statistics
 import threading
 import time
 
 import pytest
 import rack as racks
+import updates
 
 PINGS = 100
 MOST_SECONDS = 0.010
@@ -105,3 +107,24 @@ def test_the_daemon_ends_all_the_same(hanging, gate, where):
     start = time.monotonic()
     assert r.stop() == 0
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize('step', ['upload', 'reattach'])
+def test_a_board_that_is_there_before_its_job(rack, gate, tmp_path, monkeypatch, step):
+    """A new daemon reads the file of an update from a slow disk, and the board answers long before that is done."""
+    r = rack(keys='baud=1000000')
+    new = updates.Image(tmp_path)
+    c = r.ready()
+    file = updates.begin(c, new, detached=True)
+    job = updates.until(c, step)['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    monkeypatch.setenv('HANG_FILE', str(r.dir / 'state/images' / file))
+    monkeypatch.setenv('HANG_FOPEN', str(gate.path))
+    r.start()
+    gate.wait()
+    c = r.ready()
+    gate.let_go()
+    r.client().wait_device('a', lambda d: 'job' in d or updates.is_new(r.sim.state(), new))
+    assert updates.check(r, updates.watch(c, job), new) == 'new'

@@ -270,22 +270,36 @@ static const struct {
 		"DeviceGone", "is marked", ""},
 };
 
-START_TEST(resumed)
+static void run_resumed(int i, bool found_before)
 {
-	b.board = resumes[_i].board;
+	b.board = resumes[i].board;
 	b.board.slot_size = 65536;
-	b.board.confirmed = resumes[_i].confirmed;
+	b.board.confirmed = resumes[i].confirmed;
 	b.resumed = true;
-	b.phase = resumes[_i].phase;
+	b.found_before = found_before;
+	b.phase = resumes[i].phase;
 	bench_run(&b, &(struct update_options){.detached = true});
 	check_truth();
 	const char *end = b.u->job.state == JOB_ENDED_DONE ? b.u->job.outcome : b.u->job.failure.error;
-	ck_assert_msg(strcmp(end, resumes[_i].end) == 0, "%s: %s", resumes[_i].name, describe());
-	if (resumes[_i].message)
-		ck_assert_msg(says(resumes[_i].message), "%s: %s", resumes[_i].name, describe());
-	if (resumes[_i].operations)
-		ck_assert_msg(strcmp(b.board.operations, resumes[_i].operations) == 0, "%s: %s", resumes[_i].name,
+	ck_assert_msg(strcmp(end, resumes[i].end) == 0, "%s: %s", resumes[i].name, describe());
+	if (resumes[i].message)
+		ck_assert_msg(says(resumes[i].message), "%s: %s", resumes[i].name, describe());
+	if (resumes[i].operations)
+		ck_assert_msg(strcmp(b.board.operations, resumes[i].operations) == 0, "%s: %s", resumes[i].name,
 				b.board.operations);
+}
+
+START_TEST(resumed)
+{
+	run_resumed(_i, false);
+}
+END_TEST
+
+/* Its board answers before the job has its file. */
+START_TEST(resumed_late)
+{
+	if (!resumes[_i].board.dead)
+		run_resumed(_i, true);
 }
 END_TEST
 
@@ -350,6 +364,7 @@ int main(void)
 	tcase_add_test(t, a_second_run_goes_on);
 	tcase_add_test(t, failure_words);
 	tcase_add_loop_test(t, resumed, 0, ARRAY_SIZE(resumes));
+	tcase_add_loop_test(t, resumed_late, 0, ARRAY_SIZE(resumes));
 	tcase_add_loop_test(t, resumed_without_its_client, 0, ARRAY_SIZE(left_behind));
 	tcase_add_test(t, record);
 	suite_add_tcase(s, t);

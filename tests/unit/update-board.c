@@ -308,6 +308,8 @@ static void play(void)
 		answer_next();
 	} else if (back && back_due && !bench->board.dead && !bench->board.unplugged) {
 		back_due = false;
+		if (bench->device.state == DEVICE_PROBING)
+			bench->device.state = DEVICE_READY;
 		back(back_user);
 	} else {
 		pass_time();
@@ -358,7 +360,7 @@ void bench_init(struct bench *at)
 	at->now_ms = 1000;
 }
 
-/* As update_resume does it; the board is found as soon as somebody waits for it. */
+/* As update_resume does it; the board is found as soon as somebody waits for it, or was found before. */
 static void resume(struct bench *at)
 {
 	struct update *u = at->u;
@@ -375,7 +377,9 @@ static void resume(struct bench *at)
 	} else if (!u->job.detached) {
 		u->job.cancelled = true;
 	}
-	back_due = true;
+	back_due = !at->found_before;
+	if (!at->found_before)
+		at->device.state = DEVICE_PROBING;
 	at->device.boots = 7;
 }
 
