@@ -166,7 +166,7 @@ static bool select_devices(struct api *api, struct call *call, struct device ***
 	if (selector) {
 		int r = registry_select(api->registry, selector, &matches, &count, text, sizeof(text));
 		if (r == -EINVAL)
-			api_invalid(call, "device", "'device' is no name of a board and no regular expression: %s", text);
+			api_fail_selector(call, "device", selector, text);
 		else if (r == 0 && count == 0)
 			api_fail_no_device(api, call, selector);
 		else if (r == 0) {

@@ -122,15 +122,23 @@ void api_fail_no_device(struct api *api, struct call *call, const char *selector
 				"no board goes by '%.80s'", selector ? selector : "");
 }
 
+void api_fail_selector(struct call *call, const char *parameter, const char *selector, const char *problem)
+{
+	if (selector && *selector)
+		api_invalid(call, parameter, "'%.80s' is no name of a board and no regular expression: %s", selector, problem);
+	else
+		api_invalid(call, parameter, "'%s' is empty: it takes an id, alias, tag, tty or VID:PID expression", parameter);
+}
+
 void api_fail_ambiguous(struct call *call, const char *selector, struct device *const *matches, size_t count)
 {
 	json_object *o = new_device(selector);
 
 	put_boards(o, "matches", matches, count);
 	if (selector)
-		api_fail(call, "AmbiguousDevice", o, "name one of them by its id, or say --all", "%zu boards go by '%.80s'", count, selector);
+		api_fail(call, "AmbiguousDevice", o, "name one of them by its id, or mean all of them (mcumgrctl --all)", "%zu boards go by '%.80s'", count, selector);
 	else
-		api_fail(call, "AmbiguousDevice", o, "name one of them by its id",
+		api_fail(call, "AmbiguousDevice", o, "name one (mcumgrctl -d ID), or mean all of them (mcumgrctl --all)",
 				"%zu boards are known, and the call names none", count);
 }
 
@@ -140,6 +148,8 @@ static const char *unavailable_hint(const struct device *d)
 	case DEVICE_ABSENT:
 		return "plug it in, and look whether its cable carries data";
 	case DEVICE_UNAVAILABLE:
+		if (!device_is_managed(d))
+			return "mcumgrctl suggest prints such a section; the configuration takes effect with systemctl reload mcumgrd";
 		return "the reason says who holds the tty or what is missing; it is tried again";
 	case DEVICE_BROKEN:
 		return "it is left alone until it is quiet for a while; mcumgrctl reset-state looks at it at once";

@@ -53,7 +53,7 @@ json_object *api_lease_json(struct registry *registry, const struct lease *l)
 
 void api_fail_no_lease(struct api *api, struct call *call, const char *token)
 {
-	static const char hint[] = "take one with Lock";
+	static const char hint[] = "take one: mcumgrctl lock, method Lock";
 	enum lease_end why;
 
 	if (token && lease_remembers(api->leases, token, &why))
@@ -73,8 +73,8 @@ void api_fail_held(struct api *api, struct call *call, const char *id, const str
 	api_put_string(o, "device", id);
 	api_put_string(o, "holder", holder ? holder : "");
 	api_put(o, "lease", lease);
-	api_fail(call, "DeviceBusy", o, "wait for it (lock with wait), or take it away (unlock with force)", "%s is locked by %s, since %s",
-			id, holder ? holder : "somebody", since ? since : "");
+	api_fail(call, "DeviceBusy", o, API_HINT_HELD, "%s is locked by %s, since %s", id, holder ? holder : "somebody",
+			since ? since : "");
 }
 
 static void no_memory(struct call *call)

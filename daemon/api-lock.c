@@ -234,7 +234,7 @@ static bool find_pool(struct lock *k, const char ***ret_ids, size_t *ret_count)
 
 	k->listed = registry_listed(k->api->registry);
 	if (e == -EINVAL)
-		api_invalid(k->call, "any", "'any' is no name of boards and no regular expression: %s", text);
+		api_fail_selector(k->call, "any", any, text);
 	else if (e < 0)
 		no_memory(k->call);
 	if (e < 0)
@@ -319,7 +319,7 @@ static void wait_or_refuse(struct lock *k)
 	int64_t limit = api_int(k->call, "waitMs", 0);
 
 	if (limit == 0 && !api_bool(k->call, "wait", false)) {
-		refuse(k, "", "wait for it with 'wait'; Unlock with 'force' takes a lease away");
+		refuse(k, "", API_HINT_HELD);
 		return;
 	}
 	k->call->user = k;

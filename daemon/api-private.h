@@ -130,6 +130,7 @@ struct api_client *lease_bond_client(const struct lease *lease);
 json_object *api_lease_json(struct registry *registry, const struct lease *lease);
 /* token: of a lease that is not there (any more); NULL: none was named. */
 void api_fail_no_lease(struct api *api, struct call *call, const char *token);
+#define API_HINT_HELD "mcumgrctl lock --wait waits in line for it; mcumgrctl unlock --force takes it away from its holder"
 void api_fail_held(struct api *api, struct call *call, const char *id, const struct lease *lease);
 
 json_object *api_device_json(const struct device *d);
@@ -152,6 +153,8 @@ void api_stream_gone(struct api_stream *s); /* its board has: ends the call, too
 
 /* Errors (api-error.c). Each ends the call. */
 void api_invalid(struct call *call, const char *parameter, const char *format, ...) _printf_(3, 4);
+/* A selector that is neither a name nor an expression; problem: what regex_compile() says of it. */
+void api_fail_selector(struct call *call, const char *parameter, const char *selector, const char *problem);
 /* name: without the interface; parameters are taken over and completed. hint may be NULL. */
 void api_fail(struct call *call, const char *name, json_object *parameters, const char *hint, const char *format, ...)
 	_printf_(5, 6);

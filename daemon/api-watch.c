@@ -148,7 +148,7 @@ static bool take_selector(struct api *api, struct call *call, struct watch *w)
 		selector_new(selector, &w->selector, text, sizeof(text));
 	w->ids = json_object_new_object();
 	if (r == -EINVAL && !api_bool(call, "expect", false))
-		api_invalid(call, "device", "'device' is no name of a board and no regular expression: %s", text);
+		api_fail_selector(call, "device", selector, text);
 	else if (r == 0 && count == 0 && !api_bool(call, "expect", false))
 		api_fail_no_device(api, call, selector);
 	else if (r == -ENOMEM || !w->ids || (!w->selector && selector_new(selector, &w->selector, text, sizeof(text)) == -ENOMEM))

@@ -294,7 +294,7 @@ bool api_resolve(struct api *api, struct call *call, const char *parameter, cons
 		api_fail_ambiguous(call, selector, matches, count);
 		return false;
 	default:
-		api_invalid(call, parameter, "'%s' is no name of a board and no regular expression: %s", parameter, text);
+		api_fail_selector(call, parameter, selector, text);
 		return false;
 	}
 }

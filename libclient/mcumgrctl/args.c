@@ -21,7 +21,7 @@ struct parser {
 };
 
 const struct arg global_options[] = {
-	{ "device", 'd', "DEV", ARG_TEXT, NULL, "board: id, alias, tty path or VID:PID[:interface] regex" },
+	{ "device", 'd', "DEV", ARG_TEXT, NULL, "board: id, alias, tag, tty or VID:PID[:interface] regex" },
 	{ "all", 0, NULL, ARG_FLAG, NULL, "every board, in parallel" },
 	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, whoever has it; alone: list them" },
 	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 4000000 },
@@ -200,6 +200,11 @@ static int take_verb(struct parser *p, const char *word)
 
 	if (v) {
 		p->args->verb = v;
+		return 0;
+	}
+	/* "help lock" is "lock --help". */
+	if (!p->first && strcmp(word, "help") == 0) {
+		p->args->globals[find_long(global_options, "help", strlen("help")) - global_options].given = true;
 		return 0;
 	}
 	if (!p->first && verb_is_group(word)) {

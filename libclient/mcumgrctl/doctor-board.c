@@ -165,6 +165,8 @@ static void say_reason(struct doctor *d, json_object *device, const char *check,
 {
 	const char *reason = member_string(device, "reason");
 
+	if (reason && strcmp(reason, what) == 0)
+		reason = NULL;
 	doctor_say(d, check, DOCTOR_PROBLEM, "%s since %s%s%s", what, show_key(device, "since"), reason ? ": " : "",
 		reason ? show(reason) : "");
 }
@@ -218,6 +220,12 @@ static void check_busy(struct doctor *d, json_object *device)
 	check_buffer(d, device);
 }
 
+static void check_released(struct doctor *d, json_object *device)
+{
+	doctor_say(d, "answer", DOCTOR_UNKNOWN, "%s", show_key(device, "reason"));
+	doctor_advise(d, "When that has ended, the daemon opens it again; then it answers others.");
+}
+
 static const struct {
 	const char *state;
 	void (*check)(struct doctor *d, json_object *device);
@@ -232,6 +240,7 @@ static const struct {
 	{ "unresponsive", check_unresponsive },
 	{ "unavailable", check_unavailable },
 	{ "broken", check_broken },
+	{ "released", check_released },
 };
 
 static void check_lease(struct doctor *d, json_object *device)

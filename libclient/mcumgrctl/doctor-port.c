@@ -107,6 +107,11 @@ void doctor_port(struct doctor *d, const char *node, bool managed)
 	_cleanup_free_ char *full = host_path(node);
 	struct stat st;
 
+	if (stat(full, &st) < 0 && managed) {
+		doctor_say(d, "port", DOCTOR_UNKNOWN, "%s is the daemon's, and not to be seen from here", show(node));
+		doctor_advise(d, "In a container that is as it should be.");
+		return;
+	}
 	if (stat(full, &st) < 0) {
 		doctor_say(d, "port", DOCTOR_PROBLEM, "there is no %s", show(node));
 		doctor_advise(d, "Is the board plugged in, and powered? mcumgrctl list --all-ports shows what is there.");

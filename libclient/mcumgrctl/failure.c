@@ -55,10 +55,11 @@ const char *failure_short(const char *name)
 
 char *failure_sentence(const char *device, const char *message)
 {
+	_cleanup_free_ char *quoted = format("'%s'", device ? device : "");
 	size_t length = device ? strlen(device) : 0;
 
 	/* The daemon may have named the board already. */
-	if (!length || (strncmp(message, device, length) == 0 && (message[length] == ':' || message[length] == ' ')))
+	if (!length || strstr(message, quoted) || (strncmp(message, device, length) == 0 && (message[length] == ':' || message[length] == ' ')))
 		return format("%s", message);
 	return format("%s: %s", device, message);
 }
@@ -116,7 +117,7 @@ static char *hint_with_names(const struct mcumgr_error *error)
 	if (error->hint)
 		fprintf(f, "%s\n", error->hint);
 	if (n)
-		fprintf(f, "%s\n", several ? "These match:" : "There is:");
+		fprintf(f, "%s\n", !several ? "There is:" : member_string(error->parameters, "device") ? "These match:" : "These are there:");
 	for (i = 0; i < n; i++) {
 		const char *name = json_object_get_string(member_at(error->parameters, detailed ? "details" : key, i));
 

@@ -23,15 +23,23 @@ struct lock {
 
 /* ---- what is asked for ---- */
 
+/* Those that go by --device, or every one that is managed. */
 static int add_all(struct ctl *ctl, json_object *devices)
 {
-	_cleanup_json_ json_object *reply = NULL;
-	int r = ctl_call(ctl, "List", NULL, &reply);
+	_cleanup_json_ json_object *selector = json_object_new_object(), *reply = NULL;
+	int r;
 
+	if (ctl->device)
+		json_object_object_add(selector, "device", json_object_new_string(ctl->device));
+	r = ctl_call(ctl, "List", selector, &reply);
 	for (size_t i = 0; r == 0 && i < member_count(reply, "devices"); i++)
-		if (member_string(member_at(reply, "devices", i), "section"))
+		if (ctl->device || member_string(member_at(reply, "devices", i), "section"))
 			json_object_array_add(devices, json_object_get(json_object_object_get(
 				member_at(reply, "devices", i), "id")));
+	/* Without a name the daemon would take the only board there is, whichever. */
+	if (r == 0 && !json_object_array_length(devices))
+		r = (int)failure_local(ctl, NULL, CODE_DEVICE, "NoSuchDevice", "there is no board",
+			"mcumgrctl watch shows boards as they are plugged in.");
 	return r;
 }
 
@@ -43,10 +51,10 @@ int lease_devices(struct ctl *ctl, json_object *parameters)
 
 	for (size_t i = 0; i < args->list_count; i++)
 		json_object_array_add(devices, json_object_new_string(args->list[i].text));
-	if (ctl->device)
-		json_object_array_add(devices, json_object_new_string(ctl->device));
 	if (ctl->all)
 		r = add_all(ctl, devices);
+	else if (ctl->device)
+		json_object_array_add(devices, json_object_new_string(ctl->device));
 	if (r == 0 && json_object_array_length(devices))
 		json_object_object_add(parameters, "devices", devices);
 	else

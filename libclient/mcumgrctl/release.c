@@ -28,7 +28,7 @@ static int named(struct ctl *ctl, json_object *parameters)
 			"release has no use for --serial");
 	if (ctl->args->list_count && (ctl->device || ctl->all))
 		return args_refuse(ctl->args, NULL, "boards are named by %s and after it", ctl->all ? "--all" : "--device");
-	if (!ctl->all)
+	if (!ctl->all || ctl->device)
 		return lease_devices(ctl, parameters);
 	json_object_object_add(parameters, "all", json_object_new_boolean(true));
 	return 0;
@@ -47,6 +47,18 @@ static char *ttys(const struct back *k)
 		text = longer;
 	}
 	return text;
+}
+
+/* A command that gets no tty might take another one. The end of the connection is the end of the release. */
+static int check_ttys(const struct back *k)
+{
+	_cleanup_free_ char *names = ttys(k);
+	json_object *first = json_object_array_get_idx(k->ports, 0);
+
+	if (*names)
+		return 0;
+	return (int)failure_local(k->ctl, member_string(first, "device"), CODE_SILENT, "DeviceUnavailable",
+		"it is not plugged in, and has no tty to hand over", NULL);
 }
 
 static int run(struct back *k)
@@ -131,6 +143,8 @@ int lease_release(struct ctl *ctl)
 	k.ports = json_object_object_get(reply, "ports");
 	if (r == 0 && !json_object_is_type(k.ports, json_type_array))
 		r = (int)failure_local(ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon's reply to Release has no ports", NULL);
+	if (r == 0)
+		r = check_ttys(&k);
 	if (r == 0) {
 		if (ctl->json && !ctl->args->command)
 			ctl_print_json(reply);

@@ -115,8 +115,12 @@ static void print_lines(struct board *b, json_object *reply)
 static void print_last(struct board *b, json_object *reply)
 {
 	print_lines(b, reply);
-	if (!args_has(b->ctl->args, "raw"))
-		end_half_line(b);
+	if (args_has(b->ctl->args, "raw"))
+		return;
+	end_half_line(b);
+	/* Silence would leave one wondering which board that was. */
+	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "lines"))
+		fprintf(stderr, "mcumgrctl: %s has printed nothing that is kept\n", b->name ? show(b->name) : "the board");
 }
 
 /* The terminal is taken when the daemon has said that the board is there. */

@@ -21,7 +21,7 @@ static void examine_device(struct doctor *d, json_object *device)
 
 	d->subject = member_string(device, "id");
 	doctor_board(d, device);
-	if (tty && state && strcmp(state, "absent") != 0)
+	if (tty && state && strcmp(state, "absent") != 0 && strcmp(state, "released") != 0)
 		doctor_port(d, tty, true);
 	d->subject = NULL;
 }

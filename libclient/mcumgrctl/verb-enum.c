@@ -38,18 +38,39 @@ static void print_ids(struct board *b, json_object *reply)
 		say_group(b, json_object_get_int64(member_at(reply, "groups", i)));
 }
 
+/* The same object as without --iter. */
+static enum next end_of_list(struct board *b)
+{
+	if (b->ctl->json)
+		board_print_json(b, b->memory);
+	return NEXT_DONE;
+}
+
+static void take_group(struct board *b, json_object *reply)
+{
+	int64_t id;
+
+	if (!b->memory) {
+		b->memory = json_object_new_object();
+		json_object_object_add(b->memory, "groups", json_object_new_array());
+	}
+	if (!member_int(reply, "group", &id))
+		return;
+	say_group(b, id);
+	json_object_array_add(json_object_object_get(b->memory, "groups"), json_object_new_int64(id));
+}
+
 static enum next ask_at(struct board *b)
 {
 	_cleanup_json_ json_object *parameters = json_object_new_object();
 
 	json_object_object_add(parameters, "index", json_object_new_int64(b->step++));
-	return board_call(b, "GroupAt", parameters);
+	return board_lookup(b, "GroupAt", parameters);
 }
 
 static enum next list(struct board *b, json_object *reply, const struct mcumgr_error *error)
 {
 	bool one_by_one = args_has(b->ctl->args, "iter");
-	int64_t id;
 
 	if (error)
 		return NEXT_ERROR;
@@ -59,10 +80,9 @@ static enum next list(struct board *b, json_object *reply, const struct mcumgr_e
 		print_ids(b, reply);
 		return NEXT_DONE;
 	}
-	if (member_int(reply, "group", &id))
-		say_group(b, id);
+	take_group(b, reply);
 	if (member_bool(reply, "end"))
-		return NEXT_DONE;
+		return end_of_list(b);
 	if (b->step == GROUPS_MAX)
 		return board_fail(b, CODE_OTHER, "EndlessList", "the board's list of groups has no end", NULL);
 	return ask_at(b);

@@ -24,8 +24,10 @@ enum next os_reset_next(struct board *b, json_object *reply, const struct mcumgr
 
 	if (error)
 		return NEXT_ERROR;
+	/* What --json shows of a reset that is followed is how it ended. */
 	if (!reply)
-		return board_call(b, "Reset", b->ctl->parameters);
+		return is_followed(b) ? board_lookup(b, "Reset", b->ctl->parameters)
+				      : board_call(b, "Reset", b->ctl->parameters);
 	if (!is_followed(b) || b->memory)
 		return NEXT_DONE;
 	note(b, "Reset; waiting for its bootloader\n");

@@ -76,6 +76,21 @@ static void print_time_set(struct board *b, json_object *reply)
 		say(b, "Device time set: %s\n", show_key(b->ctl->parameters, "time"));
 }
 
+/* What several replies have said of it is one object to --json. */
+static enum next end_bootloader_info(struct board *b)
+{
+	if (b->ctl->json)
+		board_print_json(b, b->memory);
+	return NEXT_DONE;
+}
+
+static void remember(struct board *b, json_object *reply)
+{
+	if (!b->memory)
+		b->memory = json_object_new_object();
+	json_object_object_foreach(reply, key, value) json_object_object_add(b->memory, key, json_object_get(value));
+}
+
 /* Two calls: the name, and for MCUboot the mode, which not every one tells. */
 static enum next bootloader_info(struct board *b, json_object *reply, const struct mcumgr_error *error)
 {
@@ -85,18 +100,19 @@ static enum next bootloader_info(struct board *b, json_object *reply, const stru
 
 	if (error)
 		return b->step == 1 && (mcumgr_error_is(error, "NotSupported") || mcumgr_error_is(error, "DeviceError"))
-			       ? NEXT_DONE
+			       ? end_bootloader_info(b)
 			       : NEXT_ERROR;
 	if (!reply)
-		return board_call(b, "BootloaderInfo", b->ctl->parameters);
+		return board_lookup(b, "BootloaderInfo", b->ctl->parameters);
+	remember(b, reply);
 	if (b->step++ == 0) {
 		name = member_string(reply, "name");
 		say(b, "Name:                  %s\n", show(name ? name : "?"));
 		if (!name || strcmp(name, "MCUboot") != 0)
-			return NEXT_DONE;
+			return end_bootloader_info(b);
 		query = json_object_new_object();
 		json_object_object_add(query, "query", json_object_new_string("mode"));
-		return board_call(b, "BootloaderInfo", query);
+		return board_lookup(b, "BootloaderInfo", query);
 	}
 	if (member_int(reply, "mode", &mode)) {
 		const char *text = smp_bootloader_mode_name(mode);
@@ -104,7 +120,7 @@ static enum next bootloader_info(struct board *b, json_object *reply, const stru
 		say(b, "Mode:                  %" PRId64 " (%s)\n", mode, text ? text : "unknown");
 		say(b, "Downgrade prevention:  %s\n", member_bool(reply, "noDowngrade") ? "yes" : "no");
 	}
-	return NEXT_DONE;
+	return end_bootloader_info(b);
 }
 
 /* Without a verb: the board says back what nobody could guess. */

@@ -60,18 +60,31 @@ static void print_values(struct board *b, json_object *reply)
 	}
 }
 
+/* {"groups": [{"group", "values"}...]} */
+static enum next end_of_all(struct board *b)
+{
+	_cleanup_json_ json_object *all = NULL;
+
+	if (!b->ctl->json)
+		return NEXT_DONE;
+	all = json_object_new_object();
+	json_object_object_add(all, "groups", json_object_get(json_object_object_get(b->memory, "read")));
+	board_print_json(b, all);
+	return NEXT_DONE;
+}
+
 static enum next ask_next(struct board *b)
 {
 	_cleanup_json_ json_object *parameters = NULL;
 	json_object *group = member_at(b->memory, "groups", b->step++);
 
 	if (b->step > member_count(b->memory, "groups"))
-		return NEXT_DONE;
+		return end_of_all(b);
 	if (!json_object_is_type(group, json_type_string))
 		return board_fail(b, CODE_OTHER, "BadReply", "the daemon names a group that is no text", NULL);
 	parameters = json_object_new_object();
 	json_object_object_add(parameters, "group", json_object_get(group));
-	return board_call(b, "StatRead", parameters);
+	return board_lookup(b, "StatRead", parameters);
 }
 
 /* One group, or their names first and then each. */
@@ -87,8 +100,11 @@ static enum next get(struct board *b, json_object *reply, const struct mcumgr_er
 	if (!one && !b->memory) {
 		sort(reply, "groups", by_text);
 		b->memory = json_object_get(reply);
+		json_object_object_add(b->memory, "read", json_object_new_array());
 	} else {
 		print_values(b, reply);
+		if (!one)
+			json_object_array_add(json_object_object_get(b->memory, "read"), json_object_get(reply));
 	}
 	return one ? NEXT_DONE : ask_next(b);
 }

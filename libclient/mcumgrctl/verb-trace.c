@@ -25,6 +25,13 @@ static void print_entries(struct board *b, json_object *reply)
 		trace_print_entry(b->out, member_at(reply, "entries", i));
 }
 
+static void print_last(struct board *b, json_object *reply)
+{
+	print_entries(b, reply);
+	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "entries"))
+		fprintf(stderr, "mcumgrctl: nothing has gone over the line of %s\n", b->name ? show(b->name) : "the board");
+}
+
 const struct verb trace_verbs[] = {
 	{ .name = "trace",
 		.summary = "what goes over a board's line",
@@ -33,7 +40,7 @@ const struct verb trace_verbs[] = {
 		.prepare = verb_take_device,
 		.method = "Trace",
 		.flags = VERB_DEVICE | VERB_STREAM | VERB_FOREVER,
-		.print = print_entries,
+		.print = print_last,
 		.event = print_entries,
 		.help = "Prints the SMP messages that were sent (>) and received (<), and what happened to the line (-): opened, lost,\n"
 			"damaged frames, requests without an answer, keystrokes, boots. The daemon keeps the newest 500 of each board" },

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,16 +87,18 @@ void wait_event(struct board *b, json_object *reply)
 void wait_expired(struct board *b)
 {
 	_cleanup_free_ char *message = NULL, *hint = NULL;
+	int64_t ms = b->ctl->timeout_ms;
 	size_t size;
 	FILE *f = open_memstream(&hint, &size);
 
 	if (!f)
 		out_of_memory();
 	json_object_object_foreach(b->memory, id, state) if (!reached(state, b))
-		fprintf(f, "%s is %s\n", show(id), show(json_object_get_string(state)));
+		fprintf(f, "%s%s is %s", ftell(f) ? "\n" : "", show(id), show(json_object_get_string(state)));
 	if (fclose(f))
 		out_of_memory();
-	message = format("not %s in time", wanted(b));
+	message = ms % 1000 ? format("not %s within %" PRId64 " ms", wanted(b), ms)
+			    : format("not %s within %" PRId64 " s", wanted(b), ms / 1000);
 	if (!*hint && b->name) {
 		_cleanup_free_ char *nobody = format("no board goes by '%s'", show(b->name));
 

@@ -75,9 +75,25 @@ def test_several_boards_are_listed(daemon, ctl):
     assert result.err == "mcumgrctl: .: 2 boards match .\n  These match:\n   - rack-1\n   - rack-2\\x0a\\x1b[2J\n"
 
 
-def test_name_is_not_said_twice(daemon, ctl):
-    daemon.on("Echo", Error("TimedOut", device="rack-1", message="rack-1: no answer"))
-    assert ctl("os", "echo", "x").err == "mcumgrctl: rack-1: no answer\n"
+@pytest.mark.parametrize("message, shown", [
+    ("rack-1: no answer", "rack-1: no answer"), ("rack-1 is busy", "rack-1 is busy"),
+    ("no board goes by 'rack-1'", "no board goes by 'rack-1'"), ("no answer", "rack-1: no answer"),
+    ("rack-10 is busy", "rack-1: rack-10 is busy")])
+def test_name_is_not_said_twice(daemon, ctl, message, shown):
+    daemon.on("Echo", Error("TimedOut", device="rack-1", message=message))
+    assert ctl("os", "echo", "x").err == f"mcumgrctl: {shown}\n"
+
+
+def test_boards_of_a_call_that_names_none(daemon, ctl):
+    daemon.on("Echo", Error("AmbiguousDevice", matches=["a", "b"], message="2 boards are known", hint="name one"))
+    assert ctl("os", "echo", "x").err == "mcumgrctl: 2 boards are known\n  name one\n  These are there:\n   - a\n   - b\n"
+
+
+def test_nothing_to_release(daemon, ctl):
+    daemon.on("Release", {"ports": [{"device": "rack-1"}]})
+    result = ctl("release", "rack-1", "--", "echo", "it ran")
+    assert (result.code, result.out) == (5, "")
+    assert result.err == "mcumgrctl: rack-1: it is not plugged in, and has no tty to hand over\n"
 
 
 BROKEN = [

@@ -193,6 +193,8 @@ def test_a_pool(ctl):
     assert r.code == 0 and len(r.out.split()) == 2 and set(r.out.split()) < {"a", "b", "c"}
     assert ctl("lock", "--any", "*", "--count", "4", "--", "true").code == 3
     assert ctl("--all", "lock", "--", "sh", "-c", "echo $MCUMGR_LEASE_DEVICES").out == "a b c\n"
+    assert ctl("--all", "-d", "b", "lock", "--", "sh", "-c", "echo $MCUMGR_LEASE_DEVICES").out == "b\n"
+    assert ctl("--all", "-d", "nobody", "lock", "--", "true").code == 3
 
 
 def test_json(ctl):
@@ -253,6 +255,15 @@ def test_release_until_the_end_of_input(ctl):
     process.stdin.close()
     assert process.wait(DEADLINE) == 0
     assert sorted(process.stderr.read().split("\n")[1:4]) == [f"mcumgrctl: {b} is ready, version 1.0.0" for b in "abc"]
+
+
+def test_release_of_all_that_fit_is_not_of_all(ctl):
+    script = f"echo $MCUMGR_TTY; {program()} list"
+    r = ctl("--all", "-d", "b", "release", "--", "sh", "-c", script)
+    tty, *rack = r.out.splitlines()
+    assert r.code == 0 and tty.endswith("/b") and " " not in tty
+    assert [line.split()[2] for line in rack[1:]] == ["ready", "released", "ready"], r
+    assert ctl("--all", "-d", "nobody", "release", "--", "true").code == 3
 
 
 def test_release_within_a_lease(ctl):

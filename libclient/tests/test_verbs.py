@@ -110,8 +110,9 @@ def one(argv, method, parameters, reply, text=""):
     return pytest.param(argv, [(method, parameters, reply)], text, id=" ".join(argv))
 
 
-def several(argv, calls, text):
-    return pytest.param(argv, calls, text, id=" ".join(argv))
+def several(argv, calls, text, json=None):
+    """A verb of several calls. json: what it makes of all replies; left out: the last one."""
+    return pytest.param(argv, [*calls[:-1], (*calls[-1], json)], text, id=" ".join(argv))
 
 
 ROWS = [
@@ -172,7 +173,8 @@ ROWS = [
     several(["os", "bootloader-info"],
             [("BootloaderInfo", {}, {"name": "MCUboot"}),
              ("BootloaderInfo", {"query": "mode"}, {"mode": 3, "noDowngrade": True})],
-            "Name:                  MCUboot\nMode:                  3 (swap using move)\nDowngrade prevention:  yes\n"),
+            "Name:                  MCUboot\nMode:                  3 (swap using move)\nDowngrade prevention:  yes\n",
+            {"name": "MCUboot", "mode": 3, "noDowngrade": True}),
     several(["os", "bootloader-info"], [("BootloaderInfo", {}, {"name": "Other"})], "Name:                  Other\n"),
 
     one(["image", "get-state"], "ImageList", {}, {"slots": SLOTS}, STATE),
@@ -225,7 +227,7 @@ ROWS = [
     one(["enum", "list-groups"], "GroupIds", {}, {"groups": [0, 1, 64]}, "    0  OS\n    1  image\n   64  -\n"),
     several(["enum", "list-groups", "--iter"],
             [("GroupAt", {"index": 0}, {"group": 0}), ("GroupAt", {"index": 1}, {"group": 9, "end": True})],
-            "    0  OS\n    9  shell\n"),
+            "    0  OS\n    9  shell\n", {"groups": [0, 9]}),
     one(["enum", "show-group-details", "0", "9"], "Groups", {"groups": [0, 9]},
         {"groups": [{"group": 0, "name": "os mgmt", "handlers": 8}, {"group": 9}]},
         "ID NAME    COMMANDS\n 0 os mgmt        8\n 9 -              -\n"),
@@ -253,22 +255,24 @@ def answers(calls):
 @pytest.mark.parametrize("argv,calls,text", ROWS)
 def test_text(daemon, ctl, argv, calls, text):
     answer = answers(calls)
-    for method, _, _ in calls:
+    for method, *_ in calls:
         daemon.on(method, answer)
     result = ctl(*argv)
     assert (result.code, result.err) == (0, ""), result
     assert result.out == text
-    assert daemon.calls == [(method, parameters, False) for method, parameters, _ in calls]
+    assert daemon.calls == [(method, parameters, False) for method, parameters, *_ in calls]
 
 
 @pytest.mark.parametrize("argv,calls,text", ROWS)
 def test_json_is_the_reply(daemon, ctl, argv, calls, text):
     answer = answers(calls)
-    for method, _, _ in calls:
+    for method, *_ in calls:
         daemon.on(method, answer)
     result = ctl("--json", *argv)
     assert (result.code, result.err) == (0, ""), result
-    assert [json.loads(line) for line in result.out.splitlines()] == [reply for _, _, reply in calls]
+    assert result.out.count("\n") == 1 and result.out[-1] == "\n"
+    _, _, reply, *several_replies = calls[-1]
+    assert json.loads(result.out) == (several_replies and several_replies[0] or reply)
 
 
 WAITS = [
@@ -282,8 +286,8 @@ WAITS = [
     (["--all"], [("current",), ("added", "a", "ready")], 0, "a ready\n", ""),
     (["--all"], [("present", "a", "quiet"), ("current",), ("present", "b", "ready", 7), ("current",)], 0, "b ready\n", ""),
     (["--all", "--timeout", "700ms"], [("present", "a", "ready"), ("present", "b", "quiet"), ("current",)], 5, "",
-     "mcumgrctl: not ready in time\n  b is quiet\n"),
-    (["--timeout", "700ms"], [("current",)], 5, "", "mcumgrctl: not ready in time\n  there is no board\n"),
+     "mcumgrctl: not ready within 700 ms\n  b is quiet\n"),
+    (["--timeout", "700ms"], [("current",)], 5, "", "mcumgrctl: not ready within 700 ms\n  there is no board\n"),
 ]
 
 
@@ -330,6 +334,7 @@ def test_bootloader_without_a_mode(daemon, ctl):
     daemon.on("BootloaderInfo", lambda p: [refused if p else {"name": "MCUboot"}])
     result = ctl("os", "bootloader-info")
     assert (result.code, result.out, result.err) == (0, "Name:                  MCUboot\n", "")
+    assert json.loads(ctl("--json", "os", "bootloader-info").out) == {"name": "MCUboot"}
 
 
 @pytest.mark.parametrize("json_option", [(), ("--json",)])
@@ -339,7 +344,7 @@ def test_statistics_of_all_groups(daemon, ctl, json_option):
     result = ctl(*json_option, "stats", "get")
     assert daemon.calls == [("StatGroups", {}, False), ("StatRead", {"group": "a"}, False), ("StatRead", {"group": "b"}, False)]
     if json_option:
-        assert [json.loads(line) for line in result.out.splitlines()] == [replies["a"], replies["b"]]
+        assert json.loads(result.out) == {"groups": [replies["a"], replies["b"]]}
     else:
         assert result.out == "a:\n  n: 0\nb:\n  n: 1\n"
 

@@ -46,7 +46,7 @@ def test_selectors(three, selector, names):
 @pytest.mark.parametrize('selector, words', [
     ('dead:beef', ["no board goes by 'dead:beef'", 'There is:', '- l0 (2fe3:0100:0, /dev/ttyACM0)', '- r0 (2fe3:0200:0']),
     ('2fe3', ["3 boards go by '2fe3'", 'These match:', '- l1 (2fe3:0100:0', '--all']),
-    ('2fe3:(', ['character 7']), ('', ['1 to 1024 bytes'])])
+    ('2fe3:(', ["'2fe3:(' is no name of a board", 'character 7']), ('', ['is empty', 'it takes an id'])])
 def test_expressions_that_name_nobody(three, selector, words):
     import subprocess
     command = [three._mcumgrctl, '--socket', three.socket, '-d', selector, 'os', 'echo', 'x']
