@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <libudev.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct usb {
 	struct udev_monitor *monitor;
 	uv_poll_t poll;
 	bool polling, closing;
+	bool lost; /* events, so that those still to be read tell of things that may be over */
 	struct entry *entries;
 };
 
@@ -171,21 +173,23 @@ static bool is_other(const struct usb_port *a, const struct usb_port *b)
 		a->vendor_id != b->vendor_id || a->product_id != b->product_id || a->interface != b->interface;
 }
 
-static void learn(struct usb *u, struct udev_device *d)
+/* NULL: not a port on USB. */
+static struct entry *entry_of(struct udev_device *d)
 {
 	const char *bus = property(d, "ID_BUS"), *subsystem = udev_device_get_subsystem(d);
-	if (!subsystem || strcmp(subsystem, "tty") || !bus || strcmp(bus, "usb"))
-		return;
-	struct entry *e = entry_new(d), *old = e ? *find(u, e->port.syspath) : NULL;
-	if (!e)
-		return;
-	if (old && !is_other(&old->port, &e->port)) {
-		old->seen = true;
-		entry_free(e);
-		return;
-	}
-	if (old)
-		forget(u, old->port.syspath);
+	bool wanted = subsystem && !strcmp(subsystem, "tty") && bus && !strcmp(bus, "usb");
+	return wanted ? entry_new(d) : NULL;
+}
+
+/* The same board at the same place, under the same name. */
+static struct entry *known(struct usb *u, const struct entry *e)
+{
+	struct entry *old = *find(u, e->port.syspath);
+	return old && !is_other(&old->port, &e->port) ? old : NULL;
+}
+
+static void add(struct usb *u, struct entry *e)
+{
 	e->seen = true;
 	e->next = u->entries;
 	u->entries = e;
@@ -195,6 +199,19 @@ static void learn(struct usb *u, struct udev_device *d)
 			e->port.manufacturer ? e->port.manufacturer : "-", e->port.product ? e->port.product : "-",
 			e->port.serial ? e->port.serial : "-", e->port.path ? e->port.path : "-");
 	u->callbacks.added(u->user, &e->port);
+}
+
+static void learn(struct usb *u, struct udev_device *d)
+{
+	struct entry *e = entry_of(d);
+	if (!e)
+		return;
+	if (known(u, e)) {
+		entry_free(e);
+		return;
+	}
+	forget(u, e->port.syspath);
+	add(u, e);
 }
 
 static void forget_unseen(struct usb *u)
@@ -208,6 +225,27 @@ static void forget_unseen(struct usb *u)
 		forget(u, e->port.syspath);
 		e = u->entries; /* the list has changed: from the start */
 	}
+}
+
+/* Marks those that are known; the others are the caller's to add. */
+static struct entry *look_at(struct usb *u, struct udev_list_entry *list)
+{
+	struct entry *fresh = NULL, **end = &fresh;
+	struct udev_list_entry *item;
+
+	udev_list_entry_foreach(item, list) {
+		_cleanup_(udev_device_unrefp) struct udev_device *d =
+			udev_device_new_from_syspath(u->udev, udev_list_entry_get_name(item));
+		struct entry *e = d ? entry_of(d) : NULL, *old = e ? known(u, e) : NULL;
+		if (old) {
+			old->seen = true;
+			entry_free(e);
+		} else if (e) {
+			*end = e;
+			end = &e->next;
+		}
+	}
+	return fresh;
 }
 
 static int enumerate(struct usb *u)
@@ -224,14 +262,14 @@ static int enumerate(struct usb *u)
 		return r;
 	for (struct entry *e = u->entries; e; e = e->next)
 		e->seen = false;
-	struct udev_list_entry *item;
-	udev_list_entry_foreach(item, udev_enumerate_get_list_entry(all)) {
-		_cleanup_(udev_device_unrefp) struct udev_device *d =
-			udev_device_new_from_syspath(u->udev, udev_list_entry_get_name(item));
-		if (d)
-			learn(u, d);
-	}
+	/* Those that have gone are told of first: a board is in one place, and a tty name belongs to one board. */
+	struct entry *fresh = look_at(u, udev_enumerate_get_list_entry(all));
 	forget_unseen(u);
+	while (fresh) {
+		struct entry *e = fresh;
+		fresh = e->next;
+		add(u, e);
+	}
 	return 0;
 }
 
@@ -252,27 +290,40 @@ static void take_event(struct usb *u, struct udev_device *d)
 		learn(u, d);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+/* After a loss what had been waiting is thrown away, then everything looked at: an old event would bring back a board whose
+ * going was lost. What happens from now on comes as an event. */
+static void look_again(struct usb *u)
 {
-	struct usb *u = poll->data;
+	u->lost = false;
+	log_warning(NULL, "usb", "events were lost; looking at everything again");
+	int r = enumerate(u);
+	if (r < 0)
+		log_error(NULL, "usb", "cannot list the ports: %s", strerror(-r));
+}
+
+/* libudev says the same of a message that it does not trust and of an empty queue. */
+static bool is_drained(struct usb *u)
+{
+	struct pollfd waiting = { .fd = udev_monitor_get_fd(u->monitor), .events = POLLIN };
+	return poll(&waiting, 1, 0) <= 0;
+}
+
+static void on_readable(uv_poll_t *handle, int status, int events)
+{
+	struct usb *u = handle->data;
 	(void)events;
 	while (!u->closing) {
 		errno = 0;
 		_cleanup_(udev_device_unrefp) struct udev_device *d = udev_monitor_receive_device(u->monitor);
-		if (d) {
+		if (d && !u->lost)
 			take_event(u, d);
-			continue;
-		}
-		if (errno != ENOBUFS) {
-			if (errno == EINTR)
-				continue;
+		else if (!d && errno == ENOBUFS)
+			u->lost = true;
+		else if (!d && errno != EINTR && is_drained(u))
 			break;
-		}
-		log_warning(NULL, "usb", "events were lost; looking at everything again");
-		int r = enumerate(u);
-		if (r < 0)
-			log_error(NULL, "usb", "cannot list the ports: %s", strerror(-r));
 	}
+	if (u->lost && !u->closing)
+		look_again(u);
 	if (status < 0 && !u->closing)
 		log_debug(NULL, "usb", "monitor: %s", uv_strerror(status));
 }

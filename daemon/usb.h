@@ -4,8 +4,9 @@
 /* USB serial ports as udev sees them: what is plugged in, what comes, what goes. The only file that knows libudev.
  *
  * The monitor listens before the enumeration starts, so nothing is missed; a port is told once. When the netlink socket
- * overflowed everything is enumerated again and differences are told as usual. Ends of USB gadgets and ttys without
- * ID_BUS=usb are left alone. The callbacks run on the loop; the port's strings live until its removed callback returns. */
+ * overflowed everything is enumerated again and differences are told as usual, those that have gone first. Ends of USB gadgets
+ * and ttys without ID_BUS=usb are left alone. The callbacks run on the loop; the port's strings live until its removed
+ * callback returns. */
 
 #include <stdint.h>
 #include <uv.h>

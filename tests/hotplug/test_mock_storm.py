@@ -3,6 +3,7 @@
 
 import json
 import re
+import signal
 import socket
 import time
 
@@ -51,6 +52,124 @@ def test_storm(rack, testbed, fleet, count):
     made = fleet(count)
     rack.start(RACK)
     check_identities(rack, storm(rack, testbed, made).now)
+
+
+@on_namespaces
+def test_all_come_back_elsewhere(rack, testbed, fleet):
+    """64 boards go within a second and come back under other tty names, in another order, at other places: each is who it was."""
+    made = fleet(64)
+    names = list(made.ttys)
+    rack.start(named_rack(names))
+    places = storm(rack, testbed, made)
+    ids = check_identities(rack, places.now)
+    states = States(rack.socket)
+    for stride, shift in ((1, 0), (27, 0), (27, 13)):  # in another order; as another tty; in another hub port, too
+        began = time.monotonic()
+        places.unplug()
+        gone = time.monotonic() - began
+        states.until(all_in('absent', names))
+        absent = time.monotonic() - began
+        began = time.monotonic()
+        places.plug({f'b{i}': (i * stride % 64, (i + shift) % 64) for i in reversed(range(64))})
+        states.until(all_in('ready', names))
+        print(f'64 ports unplugged within {gone:.2f} s, all absent after {absent:.2f} s; '
+              f'back in another order, all ready after {time.monotonic() - began:.2f} s')
+        check_identities(rack, places.now, ids)
+        for name in names:
+            assert call(rack.socket, 'Get', device=f'{name}-alias')['device']['serial'] == name
+    states.close()
+
+
+@on_namespaces
+def test_others_take_the_names_at_once(rack, testbed, fleet):
+    """Nobody waits until a board is known as gone: its tty name has the next one already."""
+    made = fleet(64)
+    names = list(made.ttys)
+    rack.start(named_rack(names))
+    places = storm(rack, testbed, made)
+    ids = check_identities(rack, places.now)
+    for shift in (1, 5, 32):
+        before = dict(places.now)
+        places.unplug()
+        places.plug({name: (before[names[(i + shift) % 64]][0], before[name][1]) for i, name in enumerate(names)})
+    states = States(rack.socket)
+    states.until(lambda boards: {b['serial']: b['tty'] for b in boards.values() if b['state'] == 'ready'}
+                 == {name: f'/dev/ttyACM{number}' for name, (number, _) in places.now.items()})
+    states.close()
+    check_identities(rack, places.now, ids)
+
+
+@pytest.mark.slow
+@on_namespaces
+def test_storm_past_running_jobs(rack, testbed, fleet, image):
+    """64 boards come, go and come back while others are being updated; those end well."""
+    busy, made = fleet(4, 'busy', write_us=2000, boot_ms=300), fleet(64)
+    rack.start(RACK)
+    at_work = Places(testbed, busy.ttys)
+    at_work.plug({name: (100 + i, 100 + i) for i, name in enumerate(busy.ttys)})
+    states = States(rack.socket)
+    states.until(all_in('ready', busy.ttys))
+    ids = {device['serial']: device['id'] for device in states.boards.values()}
+    new = image('2.0.0', size=400000)
+    running = [rack.popen('-d', ids[name], 'firmware', 'update', str(new)) for name in busy.ttys]
+    states.until(all_in('busy', busy.ttys))
+    places = storm(rack, testbed, made)
+    known = check_identities(rack, places.now, others=busy.ttys)
+    places.unplug()
+    states.until(all_in('absent', made.ttys))
+    places.plug({f'b{i}': (i * 27 % 64, i) for i in range(64)})
+    states.until(all_in('ready', made.ttys))
+    assert any(device['state'] == 'busy' for device in states.boards.values()), 'the updates were to last longer'
+    for one in running:
+        out, err = one.communicate(timeout=120)
+        assert one.returncode == 0, out + err
+    states.until(all_in('ready', busy.ttys))
+    assert {device['version'] for device in states.boards.values() if device['serial'] in busy.ttys} == {'2.0.0'}
+    check_identities(rack, {**places.now, **at_work.now}, {**known, **ids})
+    states.close()
+
+
+@on_namespaces
+def test_storm_of_composite_boards(rack, testbed, fleet, silent_pty):
+    """32 boards of two interfaces, of which one never answers, in any order: 64 ports."""
+    made = fleet(32)
+    names, silent = list(made.ttys), [silent_pty() for _ in made.ttys]
+    rack.start(RACK)
+    states = States(rack.socket)
+    began = time.monotonic()
+    for i, name in enumerate(names):
+        ends = [(2 * i, silent[i], 0), (2 * i + 1, made.ttys[name], 2)]
+        for number, tty, iface in ends if i % 2 else reversed(ends):
+            testbed.add(f'ttyACM{number}', tty, serial=name, path=f'1-{i + 1}', iface=iface)
+    plugged = time.monotonic() - began
+    states.until(all_in('ready', names))
+    print(f'64 ports of 32 boards plugged within {plugged:.2f} s, all ready after {time.monotonic() - began:.2f} s')
+    states.close()
+    check_identities(rack, {name: (2 * i + 1, i) for i, name in enumerate(names)}, interface=2)
+
+
+@on_namespaces
+@pytest.mark.parametrize('shift', [0, 1])
+def test_lost_events_lose_no_board(rack, testbed, fleet, shift):
+    """The kernel drops what the daemon does not read in time. Meanwhile all boards got other names, and with a shift places."""
+    made = fleet(64)
+    names = list(made.ttys)
+    rack.start(named_rack(names))
+    places = storm(rack, testbed, made)
+    ids = check_identities(rack, places.now)
+    gone = {f'b{i}': (i, i) for i in range(0, 64, 3)}
+    rack.daemon.process.send_signal(signal.SIGSTOP)
+    testbed.flood('ttyACM0', 20000)
+    places.unplug()
+    places.plug({f'b{i}': (i * 27 % 64, (i + shift) % 64) for i in range(64) if f'b{i}' not in gone})
+    rack.daemon.process.send_signal(signal.SIGCONT)
+    states = States(rack.socket)
+    states.until(lambda boards: {b['serial']: b['tty'] for b in boards.values() if b['state'] == 'ready'}
+                 == {name: f'/dev/ttyACM{number}' for name, (number, _) in places.now.items()})
+    states.until(all_in('absent', gone))
+    states.close()
+    assert 'events were lost; looking at everything again' in rack.log.read_text()
+    check_identities(rack, places.now, ids, others=gone)
 
 
 class Figures:

@@ -53,14 +53,15 @@ class Places:
             self._testbed.remove(f'ttyACM{self.now.pop(name)[0]}')
 
 
-def check_identities(rack, places, ids=None):
-    """Each is listed once, at its place, and what answers there is that board; returns {serial number: id}."""
-    devices = call(rack.socket, 'List')['devices']
+def check_identities(rack, places, ids=None, others=(), interface=0):
+    """Each but the others is listed once, at its place, and what answers there is that board; returns {serial number: id}."""
+    devices = [device for device in call(rack.socket, 'List')['devices'] if device['serial'] not in others]
     assert sorted(device['serial'] for device in devices) == sorted(places)
     for device in devices:
         serial, (number, port) = device['serial'], places[device['serial']]
-        assert device['state'] == 'ready' and 'sameSerial' not in device, device
-        assert device['tty'] == f'/dev/ttyACM{number}' and device['path'] == f'pci-0000:00:14.0-usb-0:{port + 1}:1.0', device
+        assert device['state'] == 'ready' and not device.get('sameSerial'), device
+        assert device['tty'] == f'/dev/ttyACM{number}', device
+        assert device['path'] == f'pci-0000:00:14.0-usb-0:{port + 1}:1.{interface}', device
         assert ids is None or device['id'] == ids[serial]
         assert call(rack.socket, 'OsInfo', device=device['id'])['hardwarePlatform'] == serial
         text = f'this is {serial}'
