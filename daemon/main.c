@@ -41,6 +41,7 @@ struct daemon {
 	uv_signal_t term, interrupt, hang_up;
 	uv_timer_t watchdog, patience, take_over;
 	uv_pipe_t input; /* --until-eof */
+	bool ends;	       /* stop() was called */
 	unsigned int stopping; /* parts that have not ended yet */
 	bool stopped;
 };
@@ -138,6 +139,7 @@ static void on_patience_over(uv_timer_t *timer)
 
 static void stop(struct daemon *d)
 {
+	d->ends = true;
 	census_log(&d->loop);
 	notify_send("STOPPING=1");
 	uv_timer_start(&d->patience, on_patience_over, STOP_PATIENCE_MS, 0);
@@ -154,11 +156,11 @@ static void on_signal(uv_signal_t *handle, int number)
 {
 	struct daemon *d = handle->data;
 	if (number == SIGHUP) {
-		if (!d->stopping)
+		if (!d->ends)
 			reload_start(&d->reload, &d->loop);
 		return;
 	}
-	if (d->stopping) {
+	if (d->ends) {
 		log_warning(NULL, "main", "asked twice to stop: ending at once");
 		_exit(EXIT_FAILED);
 	}
@@ -174,6 +176,12 @@ static bool same_text(const char *a, const char *b)
 static void on_reloaded(void *user, struct config *config, struct roles *roles)
 {
 	struct daemon *d = user;
+	/* Read while the daemon ended: there is nothing left that goes by it. */
+	if (d->ends) {
+		roles_free(roles);
+		config_free(config);
+		return;
+	}
 	struct config *old = d->config;
 	bool moved = !same_text(old->socket, config->socket) || !same_text(old->state_dir, config->state_dir) ||
 		!same_text(old->group, config->group);
@@ -181,7 +189,7 @@ static void on_reloaded(void *user, struct config *config, struct roles *roles)
 	if (emptied) /* an editor empties a file, or moves it away, before it writes: no reason to let go of all boards */
 		log_error(NULL, "config", "not reloaded: %s is %s now; what was read before stays (a restart takes it as it is)",
 				old->file, config->file && same_text(config->file, old->file) ? "empty" : "gone");
-	if (emptied || d->stopping || registry_reload(d->registry, old, config) < 0) {
+	if (emptied || registry_reload(d->registry, old, config) < 0) {
 		roles_free(roles);
 		config_free(config);
 		return;
@@ -216,7 +224,7 @@ static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 	if (size >= 0)
 		return; /* what is said there means nothing */
 	uv_read_stop(stream);
-	if (d->stopping)
+	if (d->ends)
 		return;
 	log_info(NULL, "main", "stopping (standard input has ended)");
 	stop(d);
@@ -322,7 +330,7 @@ static void close_handle(uv_handle_t *handle, void *argument)
 static void close_own_handles(struct daemon *d)
 {
 	uv_handle_t *const handles[] = { (uv_handle_t *)&d->term, (uv_handle_t *)&d->interrupt, (uv_handle_t *)&d->hang_up,
-		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->patience, (uv_handle_t *)&d->take_over, (uv_handle_t *)&d->input };
+		(uv_handle_t *)&d->watchdog, (uv_handle_t *)&d->take_over, (uv_handle_t *)&d->input };
 	for (size_t i = 0; i < ARRAY_SIZE(handles); i++)
 		close_handle(handles[i], NULL);
 }
@@ -343,7 +351,11 @@ static enum exit_code run(struct daemon *d)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	image_store_close(d->images);
 	close_own_handles(d);
-	uv_run(&d->loop, UV_RUN_DEFAULT); /* files on their way to or from the disk call back once more */
+	/* Files on their way to or from the disk call back once more, unless the disk hangs for longer than patience lasts. */
+	uv_unref((uv_handle_t *)&d->patience);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
+	close_handle((uv_handle_t *)&d->patience, NULL);
+	uv_run(&d->loop, UV_RUN_DEFAULT);
 	api_free(d->api);
 	registry_free(d->registry);
 	log_info(NULL, "main", "stopped");

@@ -128,3 +128,37 @@ def test_a_board_that_is_there_before_its_job(rack, gate, tmp_path, monkeypatch,
     gate.let_go()
     r.client().wait_device('a', lambda d: 'job' in d or updates.is_new(r.sim.state(), new))
     assert updates.check(r, updates.watch(c, job), new) == 'new'
+
+
+@pytest.mark.parametrize('let_go', [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_daemon_ends_while_its_configuration_is_read_again(rack, gate, monkeypatch, let_go):
+    r = rack()
+    r.ready()
+    assert r.stop() == 0
+    file = r.dir / 'mcumgrd.conf'
+    file.write_text('[daemon]\nlog_level = debug\n')
+    r.words += ['--config', str(file)]
+    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    monkeypatch.setenv('HANG_TTY', str(file))
+    monkeypatch.setenv('HANG_OPEN', str(gate.path))
+    first = threading.Thread(target=lambda: (gate.wait(), gate.let_go()))
+    first.start()
+    r.start()
+    first.join()
+    r.ready()
+    r.process.send_signal(signal.SIGHUP)
+    gate.wait()
+    r.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + racks.SECONDS
+    while os.path.exists(r.socket):
+        assert time.monotonic() < deadline and r.process.poll() is None, r.text()[-3000:]
+        time.sleep(0.01)
+    if let_go:
+        gate.let_go()
+        assert r.process.wait(racks.SECONDS) == 0, r.text()[-3000:]
+        return
+    assert r.process.wait(racks.SECONDS) == 1
+    assert 'something hangs' in r.text()
+    r.stop = lambda: 0  # there is nothing left to be stopped
+    r.process.returncode = 0
