@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -122,7 +123,11 @@ static void write_line(enum log_level level, const char *text)
 	size_t used = is_journal() ? (size_t)snprintf(line, sizeof(line), "<%d>", level_priorities[level])
 				   : put_time(line, sizeof(line), level);
 	used += (size_t)snprintf(line + used, sizeof(line) - used, "%s\n", text);
-	/* One write a line, so that lines of threads and processes do not mix; a full pipe loses the line, not the daemon. */
+	/* A full pipe, or a terminal that was stopped, loses the line, not the daemon. One that is not full takes a page at least. */
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	if (poll(&p, 1, 0) == 0)
+		return;
+	/* One write a line, so that lines of threads and processes do not mix. */
 	ssize_t _unused_ written = write(STDERR_FILENO, line, used);
 }
 

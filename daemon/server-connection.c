@@ -8,33 +8,6 @@
 #include "daemon/server-private.h"
 #include "proto/json.h"
 
-struct connection {
-	struct server *server;
-	struct connection *next, **pprev;
-	uv_pipe_t pipe;
-	uv_timer_t turn; /* goes on with the messages that wait */
-	unsigned int handles;
-	struct varlink_stream *stream;
-	struct peer peer;
-	struct call *call;
-	struct connection_state *state;
-	size_t unsent;	/* bytes of replies */
-	size_t counted; /* of the server's input_bytes */
-	bool reading, processing, slow;
-	bool ended;   /* the client sends no more */
-	bool closing, flushing; /* closed; closed when everything is sent */
-	bool broken;		/* nothing can be sent: closed in a turn of its own, so that no call ends while it speaks */
-};
-
-struct output {
-	uv_write_t write;
-	struct connection *connection;
-	char *data;
-	size_t size;
-};
-
-static void process(struct connection *c);
-
 struct connection *connection_next(struct connection *c)
 {
 	return c->next;
@@ -69,7 +42,7 @@ static void on_closed(uv_handle_t *handle)
 	server_check_stopped(s);
 }
 
-static void free_call(struct call *call)
+void call_free(struct call *call)
 {
 	varlink_call_release(&call->message);
 	free(call);
@@ -84,7 +57,7 @@ static void abandon_call(struct connection *c)
 		return;
 	if (call->closed)
 		call->closed(call);
-	free_call(call);
+	call_free(call);
 }
 
 static void count_input(struct connection *c, size_t now)
@@ -106,171 +79,11 @@ void connection_close(struct connection *c)
 	uv_close((uv_handle_t *)&c->turn, on_closed);
 }
 
-static void close_flushed(struct connection *c)
+void connection_flush(struct connection *c)
 {
 	c->flushing = true;
 	if (c->unsent == 0)
 		connection_close(c);
-}
-
-static void on_sent(uv_write_t *write, int status)
-{
-	struct output *o = container_of(write, struct output, write);
-	struct connection *c = o->connection;
-
-	c->unsent -= o->size;
-	if (!c->broken)
-		c->server->output_bytes -= o->size;
-	free(o->data);
-	free(o);
-	if (c->closing)
-		return;
-	if (status < 0) {
-		log_debug(NULL, "api", "a client went away: %s", uv_strerror(status));
-		connection_close(c);
-		return;
-	}
-	if (c->flushing) {
-		close_flushed(c);
-		return;
-	}
-	if (c->slow && c->unsent <= LIMIT_OUTPUT_BYTES / 2) {
-		c->slow = false;
-		if (c->call && c->call->drained)
-			c->call->drained(c->call);
-	}
-	if (!c->closing)
-		process(c);
-}
-
-static void on_turn(uv_timer_t *timer);
-
-static void break_off(struct connection *c)
-{
-	if (!c->broken)
-		c->server->output_bytes -= c->unsent;
-	c->broken = true;
-	uv_timer_start(&c->turn, on_turn, 0, 0);
-}
-
-static void give_up(struct connection *c, const char *why)
-{
-	log_error(NULL, "api", "a reply cannot be sent: %s", why);
-	break_off(c);
-}
-
-/* All clients together leave more unread than the daemon wants to hold: the one with the most goes. */
-static void check_output(struct server *s)
-{
-	struct connection *most = NULL;
-
-	if (s->output_bytes <= LIMIT_OUTPUT_TOTAL_BYTES)
-		return;
-	for (struct connection *c = s->connections; c; c = c->next)
-		if (!c->closing && !c->broken && (!most || c->unsent > most->unsent))
-			most = c;
-	if (!most)
-		return;
-	log_warning(NULL, "api", "process %d of user %u is cut off: clients leave too much unread",
-			(int)most->peer.pid, (unsigned int)most->peer.uid);
-	break_off(most);
-}
-
-/* Takes data over. */
-static void send_data(struct connection *c, char *data, size_t size)
-{
-	struct output *o = calloc(1, sizeof(*o));
-	uv_buf_t buffer = uv_buf_init(data, (unsigned int)size);
-	int e = -ENOMEM;
-
-	if (o) {
-		o->connection = c;
-		o->data = data;
-		o->size = size;
-		e = uv_write(&o->write, (uv_stream_t *)&c->pipe, &buffer, 1, on_sent);
-	}
-	if (e < 0) {
-		free(data);
-		free(o);
-		give_up(c, uv_strerror(e));
-		return;
-	}
-	c->unsent += size;
-	c->server->output_bytes += size;
-	if (c->unsent > LIMIT_OUTPUT_BYTES)
-		c->slow = true;
-	check_output(c->server);
-}
-
-/* Takes parameters over. */
-static void send_reply(struct connection *c, const char *error, json_object *parameters, bool continues)
-{
-	char *data = NULL;
-	size_t size = 0;
-	int e = varlink_reply_encode(error, parameters, continues, &data, &size);
-
-	json_object_put(parameters);
-	if (c->broken || c->closing) {
-		free(data);
-	} else if (e == 0 && size <= LIMIT_MESSAGE_BYTES) {
-		send_data(c, data, size);
-	} else if (e == 0 && !continues) {
-		free(data);
-		send_reply(c, "io.mcumgr.LimitExceeded", server_answer_too_long(size), false);
-	} else {
-		free(data);
-		give_up(c, e < 0 ? strerror(-e) : "it is too large");
-	}
-}
-
-void call_continue(struct call *call, json_object *parameters)
-{
-	if (call->message.oneway) {
-		json_object_put(parameters);
-		return;
-	}
-	send_reply(call->connection, NULL, parameters, true);
-}
-
-void call_error(struct call *call, const char *error, json_object *parameters)
-{
-	struct connection *c = call->connection;
-	bool oneway = call->message.oneway;
-
-	c->call = NULL;
-	free_call(call);
-	if (oneway)
-		json_object_put(parameters);
-	else
-		send_reply(c, error, parameters, false);
-	/* The next call begins in a turn of its own: whoever replies has not to think of what that might do. */
-	if (!c->processing && !c->closing)
-		uv_timer_start(&c->turn, on_turn, 0, 0);
-}
-
-void call_reply(struct call *call, json_object *parameters)
-{
-	call_error(call, NULL, parameters);
-}
-
-bool call_is_slow(const struct call *call)
-{
-	return call->connection->slow;
-}
-
-size_t call_unsent(const struct call *call)
-{
-	return call->connection->unsent;
-}
-
-const struct peer *call_peer(const struct call *call)
-{
-	return &call->connection->peer;
-}
-
-struct connection_state **call_state(const struct call *call)
-{
-	return &call->connection->state;
 }
 
 static void start_call(struct connection *c, const char *text, size_t size)
@@ -282,7 +95,7 @@ static void start_call(struct connection *c, const char *text, size_t size)
 	if (e < 0) {
 		log_info(NULL, "api", "process %d of user %u is cut off: %s", (int)c->peer.pid, (unsigned int)c->peer.uid, why);
 		free(call);
-		close_flushed(c);
+		connection_flush(c);
 		return;
 	}
 	call->connection = c;
@@ -297,21 +110,56 @@ static void on_allocate(uv_handle_t *handle, size_t suggested _unused_, uv_buf_t
 	*buffer = uv_buf_init(c->server->buffer, SERVER_READ_BYTES);
 }
 
+static bool is_gone(struct connection *c)
+{
+	uv_os_fd_t fd;
+
+	return uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 || server_peer_is_gone(fd);
+}
+
+/* Only who reads would be told that its client has gone. false: there is no need to look again. */
+static bool look(struct connection *c)
+{
+	if (c->reading || c->closing)
+		return false;
+	if (is_gone(c))
+		connection_close(c);
+	return !c->closing;
+}
+
+static void on_look(uv_timer_t *timer)
+{
+	struct server *s = timer->data;
+	bool more = false;
+
+	for (struct connection *c = s->connections; c; c = c->next)
+		more |= look(c);
+	if (!more)
+		uv_timer_stop(timer);
+}
+
+static void stop_reading(struct connection *c)
+{
+	struct server *s = c->server;
+
+	c->reading = false;
+	uv_read_stop((uv_stream_t *)&c->pipe);
+	if (!s->stopping && !uv_is_active((uv_handle_t *)&s->look))
+		uv_timer_start(&s->look, on_look, SERVER_LOOK_MS, SERVER_LOOK_MS);
+}
+
 /* All messages taken and answered, and no more will come. */
 static void check_ended(struct connection *c)
 {
 	if (c->ended && !c->call && !uv_is_active((uv_handle_t *)&c->turn) && c->unsent < LIMIT_OUTPUT_BYTES)
-		close_flushed(c);
+		connection_flush(c);
 }
 
 static void on_end(struct connection *c, ssize_t why)
 {
-	uv_os_fd_t fd;
-
 	c->ended = true;
-	c->reading = false;
-	uv_read_stop((uv_stream_t *)&c->pipe);
-	if (why != UV_EOF || uv_fileno((uv_handle_t *)&c->pipe, &fd) < 0 || server_peer_is_gone(fd))
+	stop_reading(c);
+	if (why != UV_EOF || is_gone(c))
 		connection_close(c);
 	else
 		check_ended(c);
@@ -360,7 +208,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 	count_input(c, varlink_stream_buffered(c->stream));
 	check_input(c->server);
 	if (!c->closing)
-		process(c);
+		connection_process(c);
 }
 
 static void set_reading(struct connection *c)
@@ -369,11 +217,12 @@ static void set_reading(struct connection *c)
 
 	if (wanted == c->reading)
 		return;
-	c->reading = wanted;
-	if (wanted)
-		uv_read_start((uv_stream_t *)&c->pipe, on_allocate, on_read);
-	else
-		uv_read_stop((uv_stream_t *)&c->pipe);
+	if (!wanted) {
+		stop_reading(c);
+		return;
+	}
+	c->reading = true;
+	uv_read_start((uv_stream_t *)&c->pipe, on_allocate, on_read);
 }
 
 static void on_turn(uv_timer_t *timer)
@@ -383,7 +232,12 @@ static void on_turn(uv_timer_t *timer)
 	if (c->broken)
 		connection_close(c);
 	else
-		process(c);
+		connection_process(c);
+}
+
+void connection_turn(struct connection *c)
+{
+	uv_timer_start(&c->turn, on_turn, 0, 0);
 }
 
 static bool may_call(const struct connection *c)
@@ -392,7 +246,7 @@ static bool may_call(const struct connection *c)
 }
 
 /* Takes the messages that have come, as far as calls may begin. Not entered again from inside. */
-static void process(struct connection *c)
+void connection_process(struct connection *c)
 {
 	unsigned int calls = 0;
 	const char *text;
@@ -407,14 +261,14 @@ static void process(struct connection *c)
 		if (next > 0)
 			start_call(c, text, size);
 		else
-			send_reply(c, "io.mcumgr.LimitExceeded", server_call_too_long(), false);
+			connection_reply(c, "io.mcumgr.LimitExceeded", server_call_too_long(), false);
 	}
 	c->processing = false;
 	if (c->closing)
 		return;
 	count_input(c, varlink_stream_buffered(c->stream));
 	if (calls == SERVER_CALLS_A_TURN)
-		uv_timer_start(&c->turn, on_turn, 0, 0);
+		connection_turn(c);
 	set_reading(c);
 	check_ended(c);
 }
@@ -424,9 +278,9 @@ static void refuse(struct connection *c)
 {
 	log_warning(NULL, "api", "process %d of user %u is refused: %d connections are open", (int)c->peer.pid,
 			(unsigned int)c->peer.uid, LIMIT_CONNECTIONS);
-	send_reply(c, "io.mcumgr.LimitExceeded", server_limit_exceeded("connections", LIMIT_CONNECTIONS,
+	connection_reply(c, "io.mcumgr.LimitExceeded", server_limit_exceeded("connections", LIMIT_CONNECTIONS,
 			"too many connections are open", "close some, or try again later"), false);
-	close_flushed(c);
+	connection_flush(c);
 }
 
 static int new_connection(struct server *s, struct connection **ret)

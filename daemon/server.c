@@ -25,6 +25,10 @@ int server_new(uv_loop_t *loop, void (*handle)(void *user, struct call *call), v
 	s->user = user;
 	s->lock = -1;
 	s->group = (gid_t)-1;
+	uv_timer_init(loop, &s->look);
+	uv_unref((uv_handle_t *)&s->look);
+	s->look.data = s;
+	s->handles = 1;
 	signal(SIGPIPE, SIG_IGN); /* a client that goes away in the middle of a reply */
 	*ret = s;
 	return 0;
@@ -151,8 +155,10 @@ void server_check_stopped(struct server *s)
 
 	if (!s->stopping)
 		return;
-	if (!s->connections && s->handles > 0 && !uv_is_closing((uv_handle_t *)&s->timer))
+	if (!s->connections && s->handles > 0 && !uv_is_closing((uv_handle_t *)&s->timer)) {
 		uv_close((uv_handle_t *)&s->timer, on_closed);
+		uv_close((uv_handle_t *)&s->look, on_closed);
+	}
 	if (s->connections || s->handles > 0)
 		return;
 	server_unbind(s);

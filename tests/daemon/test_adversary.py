@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import socket
+import sys
 import time
 
 import pytest
@@ -148,3 +149,21 @@ def test_file_that_was_cut_short_on_the_disk(rack, image):
     c = r.ready()
     c.send('Update', {'device': 'a', 'file': hash}, more=True)
     assert updates.follow(c)['outcome'] == 'updated'
+
+
+def test_a_log_that_nobody_reads(rack):
+    """Standard error is a pipe, and who has its other end sleeps: lines are lost, and nobody waits."""
+    r = rack()
+    r.ready()
+    assert r.stop() == 0
+    reading, writing = os.pipe()
+    redirect = 'import os, sys; os.dup2(int(sys.argv[1]), 2); os.execvp(sys.argv[2], sys.argv[2:])'
+    r.words = [sys.executable, '-c', redirect, str(writing), *r.words, '--log-level', 'debug']
+    r.start(pass_fds=(writing,))
+    os.close(writing)
+    c = r.ready()
+    for number in range(700):
+        assert c.call('Echo', device='a', text=str(number)) == {'text': str(number)}
+    assert len(os.read(reading, 1 << 20)) >= 60000, 'it was not full'
+    os.close(reading)
+    assert c.call('Echo', device='a', text='no reader') == {'text': 'no reader'}

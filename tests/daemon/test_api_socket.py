@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 import rack as racks
@@ -121,3 +122,30 @@ def test_a_call_over_the_limit_is_answered_and_the_connection_goes_on(shared):
     assert (caught.value.name, caught.value.parameters['limit']) == ('LimitExceeded', 'message')
     assert '16 MiB' in caught.value.parameters['message']
     assert c.call('Echo', device='a', text='on') == {'text': 'on'}
+
+
+@pytest.mark.parametrize('behind', [0, 1 << 21])
+def test_who_only_listened_and_went_is_noticed(rack, behind):
+    """A client that said all it had to say, or more than is read while a call of it runs, and then dies. Nothing is printed by
+    its board, so that nothing has to be sent to it."""
+    r = rack()
+    c = r.ready()
+    files = len(os.listdir(f'/proc/{r.process.pid}/fd'))
+    for _ in range(3):
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(r.socket)
+        s.sendall(b'{"method":"io.mcumgr.Console","parameters":{"device":"a","follow":true},"more":true}\0')
+        assert s.recv(1)
+        s.settimeout(1)
+        try:
+            s.sendall(b' ' * behind)
+        except TimeoutError:
+            pass  # nobody reads it any more
+        if not behind:
+            s.shutdown(socket.SHUT_WR)
+        assert c.call('Echo', device='a', text='x') == {'text': 'x'}
+        s.close()
+    deadline = time.monotonic() + racks.SECONDS
+    while len(os.listdir(f'/proc/{r.process.pid}/fd')) > files:
+        assert time.monotonic() < deadline, 'they are thought to be there'
+        time.sleep(0.02)
