@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <mcumgr-api.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -233,6 +232,18 @@ static int setup_usb(struct ctl *ctl)
 		return fail(ctl, "cannot write the configuration of a daemon of its own", strerror(-r));
 	r = spawn(ctl, config, NULL);
 	return r ? r : check_match(ctl);
+}
+
+int private_observe(struct ctl *ctl)
+{
+	int r = has_daemon(ctl) ? 0 : make_home(ctl);
+
+	return r || !socket_path ? r : spawn(ctl, "/dev/null", NULL);
+}
+
+bool private_is_on(void)
+{
+	return socket_path;
 }
 
 int private_setup(struct ctl *ctl)

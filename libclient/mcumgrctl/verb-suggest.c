@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* suggest: lines for mcumgrd.conf(5), and rules for udev. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/section.h"
 #include "libclient/mcumgrctl/text.h"
 #include "libclient/mcumgrctl/udev-rules.h"
@@ -29,14 +31,17 @@ static const struct plug *newest(const struct plug *plugs, size_t count)
 	return found;
 }
 
-static bool any_unmanaged(json_object *reply)
+/* Boards that no section manages; ret_there: that are plugged in. */
+static size_t count_unmanaged(json_object *reply, size_t *ret_there)
 {
-	size_t count;
+	size_t i, count, unmanaged = 0;
 	struct plug *plugs = plugs_find(reply, &count);
-	bool any = newest(plugs, count);
 
+	for (i = 0; i < count; i++)
+		unmanaged += !plugs[i].section;
 	plugs_free(plugs, count);
-	return any;
+	*ret_there = count;
+	return unmanaged;
 }
 
 /* --- waiting for a plug ------------------------------------------------------------------------------------------- */
@@ -67,16 +72,41 @@ static int on_ports(struct mcumgr *m, const struct mcumgr_reply *reply, void *us
 	return 0;
 }
 
-static void say_waiting(const struct ctl *ctl)
+static void say_waiting(const struct ctl *ctl, size_t there)
 {
-	if (!ctl->quiet)
-		fputs("Waiting for a board: plug it in. Ctrl-C ends this.\n", stderr);
+	if (ctl->quiet)
+		return;
+	if (there)
+		fprintf(stderr, "The configuration manages all that is plugged in (%zu board%s). ", there, there == 1 ? "" : "s");
+	else
+		fputs("No serial port on USB is plugged in. ", stderr);
+	fputs("Waiting for a new board: plug it in. Ctrl-C ends this.\n", stderr);
+}
+
+static int fail_timeout(struct ctl *ctl)
+{
+	_cleanup_free_ char *message = ctl->timeout_ms % 1000
+					       ? format("no new board within %" PRId64 " ms", ctl->timeout_ms)
+					       : format("no new board within %" PRId64 " s", ctl->timeout_ms / 1000);
+
+	return (int)failure_local(ctl, NULL, CODE_SILENT, "TimedOut", message,
+		"mcumgrctl list --all-ports shows what is plugged in; mcumgrctl doctor tells of missing drivers.");
+}
+
+/* Ctrl-C is heard here: a daemon of this run has to be ended in order. */
+static void wait_until(struct pollfd *p, uint64_t until, uint64_t now)
+{
+	uint64_t left = until > now ? until - now : 0;
+	struct timespec pause = { .tv_sec = (time_t)(left / 1000), .tv_nsec = (long)(left % 1000) * 1000000 };
+
+	ppoll(p, 1, until == UINT64_MAX ? NULL : &pause, interrupt_mask());
 }
 
 /* Until a board is there that nothing manages, with all of its ports. 0, or an exit code of something reported. */
 static int wait_for_plug(struct ctl *ctl, json_object **ret)
 {
 	struct watch w = { .ctl = ctl };
+	uint64_t deadline = ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX, now;
 	bool said = false;
 	int r = ctl_connect(ctl);
 
@@ -86,17 +116,27 @@ static int wait_for_plug(struct ctl *ctl, json_object **ret)
 
 	if (r < 0)
 		return (int)failure_connection(ctl, NULL, ctl->connection, r);
+	interrupt_setup();
 	while (!w.ended) {
 		struct pollfd p = { .fd = mcumgr_fd(ctl->connection), .events = mcumgr_events(ctl->connection) };
-		bool found = w.latest && any_unmanaged(w.latest);
-		uint64_t quiet_ms = ctl_now() - w.changed_ms;
+		size_t there = 0, found = w.latest ? count_unmanaged(w.latest, &there) : 0;
+		uint64_t settled = w.changed_ms + SETTLE_MS;
 
-		if (found && quiet_ms >= SETTLE_MS)
+		now = ctl_now();
+		if (found && now >= settled)
 			break;
+		if (now >= deadline && !found) {
+			w.code = (enum exit_code)fail_timeout(ctl);
+			break;
+		}
 		if (w.latest && !found && !said)
-			say_waiting(ctl);
+			say_waiting(ctl, there);
 		said |= w.latest != NULL;
-		poll(&p, 1, found ? (int)(SETTLE_MS - quiet_ms) : -1);
+		wait_until(&p, found ? settled : deadline, now);
+		if (interrupt_count()) {
+			w.code = CODE_CANCELLED;
+			break;
+		}
 		mcumgr_process(ctl->connection);
 	}
 	mcumgr_close(ctl->connection);
@@ -161,8 +201,8 @@ static void print_json(const struct section *sections, size_t count)
 
 static void print_sections(struct ctl *ctl, json_object *reply, const struct section *sections, size_t count)
 {
-	const char *file = member_string(reply, "configuration");
-	size_t i;
+	const char *file = private_is_on() ? NULL : member_string(reply, "configuration");
+	size_t i, there, unmanaged = count_unmanaged(reply, &there);
 
 	if (ctl->json) {
 		print_json(sections, count);
@@ -174,9 +214,14 @@ static void print_sections(struct ctl *ctl, json_object *reply, const struct sec
 	if (ctl->quiet)
 		return;
 	if (count)
-		fprintf(stderr, "Append this to %s, then: systemctl reload-or-restart mcumgrd\n",
-			file ? show(file) : "/etc/mcumgrd.conf");
-	else
+		fprintf(stderr, "Append this to %s, then: systemctl %s\n", file ? show(file) : "/etc/mcumgrd.conf",
+			private_is_on() ? "enable --now mcumgrd.socket mcumgrd.service" : "reload-or-restart mcumgrd");
+	if (unmanaged > count)
+		fprintf(stderr, "This is for the board that was plugged in last; there %s %zu more that nothing manages, see suggest --all.\n",
+			unmanaged - count == 1 ? "is" : "are", unmanaged - count);
+	if (!there)
+		fputs("No serial port on USB is plugged in.\n", stderr);
+	else if (!unmanaged)
 		fputs("A section of the configuration manages every serial port on USB that there is.\n", stderr);
 }
 
@@ -227,6 +272,11 @@ static int suggest(struct ctl *ctl)
 	_cleanup_json_ json_object *reply = NULL;
 	int r;
 
+	r = udev ? 0 : private_observe(ctl);
+	if (r == 0 && private_is_on() && !ctl->quiet)
+		fputs("mcumgrctl: no daemon runs; the sections of its configuration are not looked at\n", stderr);
+	if (r)
+		return r;
 	if (udev || args_global(ctl->args, "all")->given)
 		r = ctl_call(ctl, "Ports", NULL, &reply);
 	else
@@ -248,10 +298,11 @@ const struct verb setup_verbs[] = {
 	{ .name = "suggest",
 		.summary = "lines of the configuration for a new board",
 		.options = suggest_options,
-		.flags = VERB_ALL,
+		.flags = VERB_ALL | VERB_TIMEOUT,
 		.offline = suggest,
 		.help = "Prints the section of mcumgrd.conf(5) that makes the daemon manage the board that was plugged in last and\n"
-			"that no section manages yet; where there is none, waits for a plug. With --all, for every such board.\n"
+			"that no section manages yet; where there is none, waits for a plug, with --timeout at most so long (then the\n"
+			"exit code is 5). With --all, for every such board, at once. Without a daemon what is plugged in counts as new.\n"
 			"Names are made from what the boards say of themselves; change them as you like.\n"
 			"\n"
 			"With --udev prints rules for udev for all boards that are configured: ModemManager leaves them alone, the\n"

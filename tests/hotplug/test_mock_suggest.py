@@ -2,6 +2,7 @@
 """suggest: what it prints is a configuration that manages the boards, without an edit."""
 
 import re
+import signal
 
 import pytest
 
@@ -142,15 +143,63 @@ def test_it_waits_for_a_plug_when_all_is_managed(rack, testbed, silent_pty):
     plug(testbed, silent_pty, ftdi('1-1', 'A1234567'))
     rack.start('[device f]\nserial = A1234567\n')
     waiting = rack.popen('suggest')
-    assert waiting.stderr.readline() == 'Waiting for a board: plug it in. Ctrl-C ends this.\n'
+    assert waiting.stderr.readline() == ('The configuration manages all that is plugged in (1 board). '
+                                         'Waiting for a new board: plug it in. Ctrl-C ends this.\n')
     plug(testbed, silent_pty, nordic('1-2', '001050012345'))
     out, err = waiting.communicate(timeout=60)
     assert list(sections(out)) == ['nrf52840-dk'] and waiting.returncode == 0, err
 
 
-def test_without_a_daemon_it_says_so(rack, testbed):
-    done = rack.run('suggest')
-    assert (done.returncode, done.stdout) == (9, '') and 'there is no such socket' in done.stderr
+@pytest.mark.parametrize('words, says', [(['--timeout', '200'], 'no new board within 200 ms'),
+                                         (['--timeout=1s'], 'no new board within 1 s')])
+def test_it_waits_no_longer_than_it_is_told(rack, testbed, words, says):
+    rack.start('')
+    done = rack.run('suggest', *words)
+    assert (done.returncode, done.stdout) == (5, '') and says in done.stderr
+    assert done.stderr.startswith('No serial port on USB is plugged in. Waiting for a new board')
+    told = rack.ctl('suggest', *words)
+    assert told.code == 5 and told.value['error'] == 'mcumgrctl.TimedOut'
+
+
+def test_it_tells_of_boards_that_it_leaves_out(rack, testbed, silent_pty):
+    for number, serial in enumerate(('A1', 'A2', 'A3'), 1):
+        plug(testbed, silent_pty, ftdi(f'1-{number}', serial))
+    rack.start('[device f]\nserial = A1\n')
+    assert 'there is 1 more that nothing manages, see suggest --all' in rack.run('suggest').stderr
+    assert 'more that' not in rack.run('suggest', '--all').stderr
+
+
+def test_without_a_daemon(rack, testbed, silent_pty):
+    done = rack.alone('suggest', '--all')
+    out, err = done.communicate(timeout=60)
+    assert (done.returncode, out) == (0, '') and 'No serial port on USB is plugged in.' in err
+    plug(testbed, silent_pty, ftdi('1-1', 'A1234567'))
+    plug(testbed, silent_pty, nordic('1-2', '001050012345'))
+    done = rack.alone('suggest', '--all')
+    out, err = done.communicate(timeout=60)
+    assert sections(out) == {'ft232r': 'serial = A1234567\nalias = ft232r',
+                             'nrf52840-dk': 'serial = 001050012345\nalias = nrf52840-dk'}
+    assert 'no daemon runs' in err and '/etc/mcumgrd.conf' in err and 'enable --now' in err
+    assert rack.check(out).returncode == 0
+    assert rack.run('suggest', '--udev').returncode == 9
+
+
+def test_a_plug_without_a_daemon(rack, testbed, silent_pty):
+    waiting = rack.alone('suggest')
+    assert 'no daemon runs' in waiting.stderr.readline() and 'Waiting for a new board' in waiting.stderr.readline()
+    plug(testbed, silent_pty, nordic('1-2', '001050012345'))
+    out, err = waiting.communicate(timeout=60)
+    assert list(sections(out)) == ['nrf52840-dk'] and waiting.returncode == 0, err
+    waiting = rack.alone('--quiet', 'suggest', '--timeout', '10min')
+    assert list(sections(waiting.communicate(timeout=60)[0])) == ['nrf52840-dk']
+    testbed.remove('ttyACM120')
+    testbed.remove('ttyACM122')
+    waiting = rack.alone('suggest')
+    waiting.stderr.readline()
+    waiting.stderr.readline()
+    waiting.send_signal(signal.SIGINT)
+    assert waiting.communicate(timeout=60)[0] == '' and waiting.returncode == 130
+    assert not rack.left_behind()
 
 
 @pytest.fixture

@@ -74,6 +74,22 @@ class Rack:
         return subprocess.run([self._mcumgrctl, '--socket', self.socket, *words], capture_output=True, text=True,
                               timeout=timeout, check=False)
 
+    def alone(self, *words):
+        """mcumgrctl where no daemon runs; one that it starts itself sees the mocked bus."""
+        starter = self.folder / 'mcumgrd-on-the-bus'
+        seen = self.testbed.environment(self._mcumgrd)
+        starter.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{self.folder}/alone\n' + ''.join(f"{key}='{seen[key]}' " for key in ('LD_PRELOAD', 'UMOCKDEV_DIR'))
+                           + f'exec {self._mcumgrd} "$@"\n')
+        starter.chmod(0o755)
+        return subprocess.Popen([self._mcumgrctl, '--socket', self.folder / 'none', *words], text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env=dict(os.environ, MCUMGRD=str(starter)))
+
+    def left_behind(self):
+        """Whether what the last alone() made for its daemon is still there."""
+        words = (self.folder / 'alone').read_text().split()
+        return Path(words[words.index('--socket') + 1]).parent.exists()
+
     def popen(self, *words, stdin=subprocess.DEVNULL):
         return subprocess.Popen([self._mcumgrctl, '--socket', self.socket, *words], stdin=stdin,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
