@@ -186,6 +186,15 @@ static bool select_devices(struct api *api, struct call *call, struct device ***
 	return true;
 }
 
+static json_object *hubs_json(struct registry *r)
+{
+	json_object *hubs = json_object_new_array();
+
+	for (const struct registry_hub *h = NULL; hubs && (h = registry_next_hub(r, h));)
+		json_object_array_add(hubs, api_hub_json(r, h));
+	return hubs;
+}
+
 static void list(struct api *api, struct call *call)
 {
 	_cleanup_free_ struct device **matches = NULL;
@@ -199,6 +208,8 @@ static void list(struct api *api, struct call *call)
 	for (size_t i = 0; i < count && devices; i++)
 		json_object_array_add(devices, api_device_json(matches[i]));
 	api_put(o, "devices", devices);
+	if (!api_string(call, "device"))
+		api_put(o, "hubs", hubs_json(api->registry));
 	call_reply(call, o);
 }
 

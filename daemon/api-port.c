@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Ports: what is plugged in, whether the configuration manages it or not. */
+/* Ports: what is plugged in, whether the configuration manages it or not. Hubs, as JSON. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/api-private.h"
 
@@ -63,6 +64,41 @@ static json_object *ports_json(const struct registry *r)
 	api_put(o, "ports", ports);
 	api_put(o, "sections", sections);
 	api_put_string(o, "configuration", config->file);
+	return o;
+}
+
+static json_object *sections_of(const struct registry *r, const struct registry_hub *hub)
+{
+	const struct config *c = registry_config(r);
+	json_object *names = json_object_new_array();
+
+	for (size_t i = 0; i < c->device_count && names; i++)
+		if (c->devices[i].path && strcmp(c->devices[i].path, hub->path) == 0)
+			json_object_array_add(names, json_object_new_string(c->devices[i].name));
+	return names;
+}
+
+static json_object *boards_below(struct registry *r, const struct registry_hub *hub)
+{
+	json_object *ids = json_object_new_array();
+
+	for (size_t i = 0; i < registry_count(r) && ids; i++) {
+		const struct device *d = registry_at(r, i);
+		if (device_is_managed(d) && registry_hub_has(hub, d))
+			json_object_array_add(ids, json_object_new_string(d->id));
+	}
+	return ids;
+}
+
+json_object *api_hub_json(struct registry *r, const struct registry_hub *hub)
+{
+	json_object *o = json_object_new_object();
+
+	api_put_string(o, "path", hub->path);
+	api_put(o, "sections", sections_of(r, hub));
+	api_put_string(o, "state", hub->attached ? "attached" : "absent");
+	api_put_time(o, "since", hub->since_us);
+	api_put(o, "devices", boards_below(r, hub));
 	return o;
 }
 

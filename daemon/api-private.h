@@ -134,6 +134,7 @@ void api_fail_no_lease(struct api *api, struct call *call, const char *token);
 void api_fail_held(struct api *api, struct call *call, const char *id, const struct lease *lease);
 
 json_object *api_device_json(const struct device *d);
+json_object *api_hub_json(struct registry *r, const struct registry_hub *hub);
 /* A line, or a piece of one, as the API shows it. */
 json_object *api_console_line_json(const struct console_piece *p);
 json_object *api_trace_json(const struct trace_entry *e);

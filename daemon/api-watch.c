@@ -46,6 +46,8 @@ static json_object *event_json(struct watch *w, const char *event, const struct 
 		api_put(o, "after", firmware_json(c->after));
 	if (w->missed > 0)
 		api_put_int(o, "missed", (int64_t)w->missed);
+	if (c->hub)
+		api_put(o, "hub", api_hub_json(w->api->registry, c->hub));
 	w->missed = 0;
 	return o;
 }
@@ -92,6 +94,11 @@ static void say_picture(struct watch *w)
 			say(w, "present", &c);
 	}
 	c.device = NULL;
+	for (const struct registry_hub *h = NULL; !w->selector && (h = registry_next_hub(r, h));) {
+		c.hub = h;
+		say(w, "hubPresent", &c);
+	}
+	c.hub = NULL;
 	say(w, "current", &c);
 }
 

@@ -5,12 +5,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/config-private.h"
 #include "daemon/limits.h"
+#include "daemon/place.h"
 #include "daemon/usb.h"
 
 static const struct config_device defaults = {
@@ -304,27 +306,28 @@ int config_add_port(struct config *c, const char *argument, char **ret_text)
 	return 0;
 }
 
-/* Exactly, or the hub port alone: all interfaces of the board in it ("...usb-0:2.3" is "...usb-0:2.3:1.0", too). */
-static bool path_fits(const char *wanted, const char *path)
+static enum place_fit at_path(const struct config_device *d, const struct usb_port *port)
 {
-	size_t size = strlen(wanted);
-	if (strncmp(path, wanted, size))
-		return false;
-	path += size;
-	if (!*path)
-		return true;
-	return *path == ':' && path[1 + strspn(path + 1, "0123456789")] == '.' && !path[1 + strspn(path + 1, "0123456789.")];
+	enum place_fit by_id_path = place_fits(d->path, port->path), by_bus = place_fits(d->path, port->bus_path);
+	return by_id_path > by_bus ? by_id_path : by_bus;
 }
 
-static bool matches(const struct config_device *d, const struct usb_port *port, const char *identifier)
+/* How well a section fits a port; 0: it does not. */
+enum rank { RANK_NONE, RANK_CLASS, RANK_HUB, RANK_PINNED = UINT16_MAX };
+
+static unsigned int rank(const struct config_device *d, const struct usb_port *port, const char *identifier)
 {
+	enum place_fit place = d->path ? at_path(d, port) : PLACE_ELSEWHERE;
+
 	if (d->tty || (!d->serial && !d->path && !d->regex))
-		return false;
+		return RANK_NONE;
 	if (d->serial && (!port->serial || strcmp(d->serial, port->serial)))
-		return false;
-	if (d->path && (!port->path || !path_fits(d->path, port->path)))
-		return false;
-	return !d->regex || regex_matches(d->regex, identifier);
+		return RANK_NONE;
+	if ((d->path && place == PLACE_ELSEWHERE) || (d->regex && !regex_matches(d->regex, identifier)))
+		return RANK_NONE;
+	if (d->serial || place == PLACE_EXACT)
+		return RANK_PINNED;
+	return place == PLACE_BELOW ? RANK_HUB + place_depth(d->path) : RANK_CLASS;
 }
 
 bool config_has_tag(const struct config_device *d, const char *tag)
@@ -341,15 +344,14 @@ const struct config_device *config_find(const struct config *c, const struct usb
 {
 	char identifier[64];
 	usb_port_identifier(port, identifier, sizeof(identifier));
-	const struct config_device *by_class = NULL;
+	const struct config_device *best = NULL;
+	unsigned int best_rank = RANK_NONE;
 	for (size_t i = 0; i < c->device_count; i++) {
-		const struct config_device *d = &c->devices[i];
-		if (!matches(d, port, identifier))
-			continue;
-		if (d->serial || d->path)
-			return d;
-		if (!by_class)
-			by_class = d;
+		unsigned int r = rank(&c->devices[i], port, identifier);
+		if (r > best_rank) {
+			best = &c->devices[i];
+			best_rank = r;
+		}
 	}
-	return by_class;
+	return best;
 }

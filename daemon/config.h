@@ -4,7 +4,7 @@
 /* The configuration: a file of INI sections plus the command line (mcumgrd.conf(5)).
  *
  * [daemon] and [device NAME] sections. A section is a class of settings chosen by `match`, `serial` or `path`; one with
- * `serial` or `path` pins one board. Ports of the command line become sections of their own with `tty` set. An error names
+ * `serial`, or the `path` of a board's place, pins one board. Ports of the command line become sections of their own with `tty` set. An error names
  * file, line, key and what is allowed; the daemon does not start on it. */
 
 #include <stdbool.h>
@@ -26,7 +26,7 @@ struct config_device {
 	char *match;	   /* VID:PID[:interface] regex, or NULL */
 	struct regex *regex;
 	char *serial;	   /* exact USB serial number, or NULL */
-	char *path;	   /* exact ID_PATH, or NULL */
+	char *path;	   /* a place on USB (place.h) of a board, or of a hub with boards below it; or NULL */
 	char *tty;	   /* --port: a tty that is not looked for on USB, or NULL */
 	char *alias;	   /* or NULL */
 	char *tags;	   /* words with a space between, or NULL */
@@ -69,7 +69,8 @@ int config_add_port(struct config *c, const char *argument, char **ret_text);
 void config_free(struct config *c);
 DEFINE_FREEP(struct config, config_free)
 
-/* The section that manages a port: one with serial or path first, then match, in file order; NULL: nobody's. */
+/* The section that manages a port: one with serial, or the path of the board's place, first; then one with the path of a hub
+ * above it, the nearest hub first; then match; of each in file order. NULL: nobody's. */
 const struct config_device *config_find(const struct config *c, const struct usb_port *port);
 
 /* Where the console of a board goes; interface < 0: its only one. malloc'd; NULL: no memory. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/log.h"
+#include "daemon/place.h"
 #include "daemon/registry-private.h"
 #include "proto/transfer.h"
 
@@ -33,6 +34,7 @@ static void release(struct identity *i)
 	free(i->id);
 	free(i->serial);
 	free(i->hub);
+	free(i->bus);
 	free(i->section);
 	free(i->trouble);
 }
@@ -67,6 +69,34 @@ char *identity_hub(const char *path)
 			colon[strspn(colon, ":.0123456789")] == '\0')
 		*colon = '\0';
 	return hub;
+}
+
+/* Where a board is, or is expected: ID_PATH and bus path without their interface, either perhaps NULL. */
+struct place {
+	char *hub, *bus;
+};
+
+static void place_release(struct place *p)
+{
+	free(p->hub);
+	free(p->bus);
+}
+
+/* "1-1.4:1.0" -> "1-1.4". malloc'd. */
+static char *bus_hub(const char *path)
+{
+	return path ? strndup(path, strcspn(path, ":")) : NULL;
+}
+
+static struct place place_of_port(const struct usb_port *port)
+{
+	return (struct place){.hub = identity_hub(port->path), .bus = bus_hub(port->bus_path)};
+}
+
+/* By the ID_PATH, since buses are numbered anew with each boot; by the bus where a section says it so. */
+static bool is_at(const struct identity *i, const struct place *p)
+{
+	return i->hub && p->hub ? strcmp(i->hub, p->hub) == 0 : same(i->bus, p->bus);
 }
 
 struct identity *identity_by_id(struct registry *r, const char *id)
@@ -111,9 +141,9 @@ static char *new_id(struct registry *r, const char *from)
 	return strdup(id);
 }
 
-static struct identity *give(struct registry *r, const char *serial, const char *hub, bool twin)
+static struct identity *give(struct registry *r, const char *serial, const struct place *p, bool twin)
 {
-	char *id = new_id(r, serial && !twin ? serial : hub ? hub : "board");
+	char *id = new_id(r, serial && !twin ? serial : p->hub ? p->hub : p->bus ? p->bus : "board");
 	struct identity *i = id ? add(r) : NULL;
 
 	if (!i) {
@@ -122,25 +152,32 @@ static struct identity *give(struct registry *r, const char *serial, const char 
 	}
 	i->id = id;
 	i->serial = copy(serial);
-	i->hub = copy(hub);
+	i->hub = copy(p->hub);
+	i->bus = copy(p->bus);
 	i->twin = twin;
 	identity_save(r, i);
 	return i;
 }
 
-static bool is_elsewhere(struct registry *r, const struct identity *i, const char *hub)
+/* place: a port's, or a section's, which may be that of a hub above the board. */
+static bool is_elsewhere(struct registry *r, const struct identity *i, const struct place *p)
 {
 	struct device *d = registry_by_id(r, i->id);
-	_cleanup_free_ char *at = d && device_is_plugged(d) ? identity_hub(d->path) : NULL;
-	return at && hub && strcmp(at, hub) != 0;
+	_cleanup_free_ char *bus = d && device_is_plugged(d) ? place_bus_path(d->syspath) : NULL;
+
+	if (!d || !device_is_plugged(d))
+		return false;
+	if (p->hub && d->path)
+		return place_fits(p->hub, d->path) == PLACE_ELSEWHERE;
+	return p->bus && bus && place_fits(p->bus, bus) == PLACE_ELSEWHERE;
 }
 
 /* A section names this place alone, and what is in it has not been seen yet: the board that comes now is what was expected. */
-static struct identity *expected_at(struct registry *r, const char *hub)
+static struct identity *expected_at(struct registry *r, const struct place *p)
 {
 	for (size_t i = 0; i < r->identity_count; i++) {
 		struct identity *k = &r->identities[i];
-		struct device *d = !k->serial && same(k->hub, hub) ? registry_by_id(r, k->id) : NULL;
+		struct device *d = !k->serial && is_at(k, p) ? registry_by_id(r, k->id) : NULL;
 		if (d && !device_is_plugged(d) && d->config && d->config->path && !d->config->serial)
 			return k;
 	}
@@ -155,7 +192,8 @@ static struct identity *adopt(struct registry *r, struct identity *i, const char
 	return i;
 }
 
-static struct identity *find_by_serial(struct registry *r, const char *serial, const char *hub)
+/* The one that has this serial number for itself, or the twin in this place. */
+static struct identity *known_by_serial(struct registry *r, const char *serial, const struct place *p)
 {
 	struct identity *first = NULL;
 
@@ -163,56 +201,103 @@ static struct identity *find_by_serial(struct registry *r, const char *serial, c
 		struct identity *k = &r->identities[i];
 		if (!same(k->serial, serial))
 			continue;
-		if (k->twin && same(k->hub, hub))
+		if (k->twin && is_at(k, p))
 			return k;
 		if (!k->twin)
 			first = k;
 	}
-	struct identity *expected = first && same(first->hub, hub) ? NULL : expected_at(r, hub);
-	if (expected)
-		return adopt(r, expected, serial, first);
-	if (!first)
-		return give(r, serial, hub, false);
-	if (is_elsewhere(r, first, hub)) {
-		log_warning(first->id, "registry", "another board has the same serial number: it goes by its place, %s", hub);
-		return give(r, serial, hub, true);
-	}
-	if (hub && !same(first->hub, hub)) {
-		free(first->hub);
-		first->hub = copy(hub);
-		identity_save(r, first);
-	}
 	return first;
 }
 
-static struct identity *find_by_hub(struct registry *r, const char *hub)
+static struct identity *find_by_serial(struct registry *r, const char *serial, const struct place *p)
+{
+	struct identity *known = known_by_serial(r, serial, p);
+
+	if (known && known->twin)
+		return known;
+	struct identity *expected = known && is_at(known, p) ? NULL : expected_at(r, p);
+	if (expected)
+		return adopt(r, expected, serial, known);
+	if (!known)
+		return give(r, serial, p, false);
+	if (is_elsewhere(r, known, p)) {
+		log_warning(known->id, "registry", "another board has the same serial number: it goes by its place, %s",
+			p->hub ? p->hub : p->bus);
+		return give(r, serial, p, true);
+	}
+	return known;
+}
+
+static struct identity *find_by_place(struct registry *r, const struct place *p)
 {
 	for (size_t i = 0; i < r->identity_count; i++)
-		if (!r->identities[i].serial && same(r->identities[i].hub, hub))
+		if (!r->identities[i].serial && is_at(&r->identities[i], p))
 			return &r->identities[i];
-	return give(r, NULL, hub, false);
+	return give(r, NULL, p, false);
 }
 
-struct identity *identity_find(struct registry *r, const char *serial, const char *path)
+/* It is here now; what a section called its place, perhaps by one of the two names only, is known better. */
+static void note_place(struct registry *r, struct identity *i, const struct place *p)
 {
-	_cleanup_free_ char *hub = identity_hub(path);
-	return serial && *serial ? find_by_serial(r, serial, hub) : find_by_hub(r, hub);
+	if ((!p->hub || same(i->hub, p->hub)) && (!p->bus || same(i->bus, p->bus)))
+		return;
+	if (p->hub) {
+		free(i->hub);
+		i->hub = copy(p->hub);
+	}
+	free(i->bus);
+	i->bus = copy(p->bus);
+	identity_save(r, i);
 }
 
-struct identity *identity_expected(struct registry *r, const char *serial, const char *path)
+struct identity *identity_find(struct registry *r, const struct usb_port *port)
 {
-	_cleanup_free_ char *hub = identity_hub(path);
+	struct place p = place_of_port(port);
+	bool has_serial = port->serial && *port->serial;
+	struct identity *i = has_serial ? find_by_serial(r, port->serial, &p) : find_by_place(r, &p);
 
+	if (i)
+		note_place(r, i, &p);
+	place_release(&p);
+	return i;
+}
+
+static struct identity *expected(struct registry *r, const char *serial, const struct place *p)
+{
 	if (serial)
-		return identity_find(r, serial, path);
+		return find_by_serial(r, serial, p);
 	/* Who was there the last time is who is expected, serial number or not. */
 	struct identity *last = NULL;
 	for (size_t i = 0; i < r->identity_count; i++) {
 		struct identity *k = &r->identities[i];
-		if (same(k->hub, hub) && (!last || k->seen_us > last->seen_us))
+		if (is_at(k, p) && (!last || k->seen_us > last->seen_us))
 			last = k;
 	}
-	return last ? last : find_by_hub(r, hub);
+	return last ? last : find_by_place(r, p);
+}
+
+struct identity *identity_expected(struct registry *r, const char *serial, const char *path)
+{
+	struct place p = {0};
+
+	if (path && place_is_bus_path(path))
+		p.bus = bus_hub(path);
+	else
+		p.hub = identity_hub(path);
+	struct identity *i = expected(r, serial, &p);
+	place_release(&p);
+	return i;
+}
+
+void identity_forget_unseen(struct registry *r, const char *id)
+{
+	struct identity *i = identity_by_id(r, id);
+
+	if (!i || i->serial || i->section || i->learnt.firmware.version[0])
+		return;
+	state_forget(r->state, "boards", id);
+	release(i);
+	*i = r->identities[--r->identity_count];
 }
 
 struct identity *identity_for_tty(struct registry *r, const char *id)
@@ -314,6 +399,8 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set(record, "serial", i->serial);
 	if (e == 0)
 		e = record_set(record, "hub", i->hub);
+	if (e == 0)
+		e = record_set(record, "bus", i->bus);
 	if (e == 0 && i->twin)
 		e = record_set_number(record, "twin", 1);
 	if (e == 0 && i->section)
@@ -365,6 +452,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->id = id;
 	i->serial = copy(record_get(record, "serial"));
 	i->hub = copy(record_get(record, "hub"));
+	i->bus = copy(record_get(record, "bus"));
 	i->twin = record_number(record, "twin", 0) == 1;
 	i->section = copy(record_get(record, "section"));
 	i->usb = (unsigned int)record_number(record, "usb", 0);

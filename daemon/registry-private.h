@@ -6,6 +6,7 @@
  *     registry           devices, ports that come and go, observers
  *     registry-identity  who is who: ids given once, what was learnt about each
  *     registry-resolve   a client's words for a board
+ *     registry-hub       hubs that sections name
  *     registry-port      the ports on USB, managed or not, and who is told of them
  *     registry-reload    another configuration for boards that are there
  *     registry-resume    what the daemon before left of boards at rest
@@ -19,10 +20,11 @@
 
 #define IDENTITIES_MAX 4096
 
-/* A board that was seen once. hub: ID_PATH without the interface. */
+/* A board that was seen once. hub: ID_PATH without the interface; bus: the same by the kernel's bus path. Of one that was
+ * never seen, as the section says it. */
 struct identity {
 	char *id;
-	char *serial, *hub; /* or NULL */
+	char *serial, *hub, *bus; /* or NULL */
 	bool twin;	    /* shares its serial number: goes by its place */
 	char *section;	    /* that managed it the last time, or NULL */
 	unsigned int usb;   /* vendor and product id that it had then */
@@ -48,6 +50,7 @@ struct registry {
 	struct identity *identities;
 	size_t identity_count;
 
+	struct hub *hubs; /* registry-hub.c */
 	struct resume *resumes; /* registry-resume.c */
 	struct retired *retired; /* registry-reload.c: configurations that boards still go by */
 	struct job **jobs; /* oldest first */
@@ -74,9 +77,8 @@ void registry_device_seen(struct registry *r, const struct device *d); /* it is 
 /* registry-identity.c */
 void identity_load(struct registry *r);
 void identity_free_all(struct registry *r);
-/* The board with this serial number (or NULL) at this ID_PATH (or NULL); a new one gets its id here. NULL: no memory, or
- * too many. */
-struct identity *identity_find(struct registry *r, const char *serial, const char *path);
+/* The board that a port belongs to; a new one gets its id here. NULL: no memory, or too many. */
+struct identity *identity_find(struct registry *r, const struct usb_port *port);
 /* The board that a section names by serial number, place (the other NULL) or both. */
 struct identity *identity_expected(struct registry *r, const char *serial, const char *path);
 struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
@@ -89,6 +91,15 @@ const struct config_device *identity_section(struct registry *r, const struct co
 void identity_managed(struct registry *r, struct identity *identity, const struct config_device *section,
 		const struct usb_port *port);
 char *identity_hub(const char *path); /* malloc'd */
+
+void identity_forget_unseen(struct registry *r, const char *id); /* unless it was ever there */
+
+/* registry-hub.c */
+void registry_hubs_load(struct registry *r);
+void registry_hubs_update(struct registry *r); /* after ports, hubs or the configuration changed */
+void registry_hubs_save(struct registry *r);   /* those that are there now, at the end */
+void registry_hubs_free(struct registry *r);
+bool registry_is_hub(struct registry *r, const char *path); /* of a section */
 
 /* registry-port.c */
 void registry_ports_changed(struct registry *r);

@@ -10,6 +10,7 @@
 
 #include "daemon/device-console.h"
 #include "daemon/log.h"
+#include "daemon/place.h"
 #include "daemon/registry-private.h"
 
 struct retired {
@@ -39,6 +40,14 @@ static const struct config_device *find_named(const struct config *c, const char
 	return NULL;
 }
 
+static bool was_at(const struct device *d, const char *path, bool below)
+{
+	_cleanup_free_ char *bus = place_bus_path(d->syspath);
+	enum place_fit least = below ? PLACE_BELOW : PLACE_EXACT;
+
+	return place_fits(path, d->path) >= least || place_fits(path, bus) >= least;
+}
+
 /* For a board that is not on USB now: by what it is known by, else the section of the same name. */
 static const struct config_device *find_absent(const struct config *c, const struct device *d)
 {
@@ -47,11 +56,11 @@ static const struct config_device *find_absent(const struct config *c, const str
 	for (size_t i = 0; i < c->device_count; i++) {
 		const struct config_device *s = &c->devices[i];
 		if ((s->serial || s->path) && (!s->serial || same_text(s->serial, d->serial)) &&
-			(!s->path || same_text(s->path, d->path)))
+			(!s->path || was_at(d, s->path, s->serial)))
 			return s;
 	}
 	return named && same_text(named->tty, d->config->tty) && same_text(named->match, d->config->match) && !named->serial &&
-			!named->path
+			(!named->path || was_at(d, named->path, true))
 		? named
 		: NULL;
 }
@@ -214,6 +223,7 @@ int registry_reload(struct registry *r, struct config *old, const struct config 
 		else if (!reload_absent(r, d))
 			registry_remove_device(r, i);
 	}
+	registry_hubs_update(r);
 	registry_expect(r);
 	registry_ports_changed(r);
 	if (registry_reload_rest(r))

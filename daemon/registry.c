@@ -8,6 +8,7 @@
 
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/place.h"
 #include "daemon/registry-private.h"
 
 #define SWEEP_MS 1000
@@ -52,7 +53,7 @@ void registry_tell(struct registry *r, const struct registry_change *change)
 	struct registry_observer *next;
 
 	/* A board is told of from ADDED or ATTACHED to REMOVED, not before and not after. */
-	if (told.event != REGISTRY_JOB && !told.device->private->announced)
+	if (told.event != REGISTRY_JOB && !told.hub && !told.device->private->announced)
 		return;
 	told.number = ++r->number;
 	for (struct registry_observer *o = r->observers; o; o = next) {
@@ -217,6 +218,12 @@ static void announce(struct registry *r, struct device *d)
 		registry_changed(r, REGISTRY_BROKEN, d, NULL);
 }
 
+static bool is_in_place(const struct device *d, const char *path)
+{
+	_cleanup_free_ char *bus = place_bus_path(d->syspath);
+	return place_fits(path, d->path) == PLACE_EXACT || place_fits(path, bus) == PLACE_EXACT;
+}
+
 /* Another board is where this one was. */
 static bool is_replaced(const struct registry *r, const struct device *d)
 {
@@ -224,27 +231,26 @@ static bool is_replaced(const struct registry *r, const struct device *d)
 
 	for (size_t i = 0; hub && i < r->device_count; i++) {
 		const struct device *other = r->devices[i];
-		if (other == d || other->config != d->config || !device_is_plugged(other))
-			continue;
-		_cleanup_free_ char *taken = identity_hub(other->path);
-		if (taken && strcmp(taken, hub) == 0)
+		if (other != d && other->config == d->config && device_is_plugged(other) && is_in_place(other, hub))
 			return true;
 	}
 	return false;
 }
 
-static bool is_pinned(const struct registry *r, const struct device *d)
+static bool is_pinned(struct registry *r, const struct device *d)
 {
 	const struct config *c = r->config;
 
-	for (size_t i = 0; i < c->device_count; i++)
-		if (&c->devices[i] == d->config)
-			return c->devices[i].tty || c->devices[i].serial ||
-				(c->devices[i].path && !is_replaced(r, d));
+	for (size_t i = 0; i < c->device_count; i++) {
+		const struct config_device *s = &c->devices[i];
+		if (s == d->config)
+			return s->tty || s->serial ||
+				(s->path && !registry_is_hub(r, s->path) && is_in_place(d, s->path) && !is_replaced(r, d));
+	}
 	return false;
 }
 
-static bool is_gone(const struct registry *r, const struct device *d, uint64_t now_ms)
+static bool is_gone(struct registry *r, const struct device *d, uint64_t now_ms)
 {
 	if (device_is_plugged(d) || d->job || is_pinned(r, d) || d->state == DEVICE_BROKEN ||
 		d->state == DEVICE_RELEASED)
@@ -280,7 +286,7 @@ static void is_back(struct device *d, const struct config_device *section)
 void registry_add_port(struct registry *r, const struct usb_port *port)
 {
 	const struct config_device *config = identity_section(r, r->config, port);
-	struct identity *i = identity_find(r, port->serial, port->path);
+	struct identity *i = identity_find(r, port);
 	struct device *d = i ? registry_by_id(r, i->id) : NULL;
 
 	if (!i)
@@ -302,6 +308,7 @@ void registry_add_port(struct registry *r, const struct usb_port *port)
 static void on_added(void *user, const struct usb_port *port)
 {
 	registry_add_port(user, port);
+	registry_hubs_update(user);
 	registry_ports_changed(user);
 }
 
@@ -318,7 +325,13 @@ static void on_removed(void *user, const struct usb_port *port)
 	for (size_t i = 0; i < r->device_count; i++)
 		device_unplugged(r->devices[i], port->syspath);
 	registry_sweep(r);
+	registry_hubs_update(r);
 	registry_ports_changed(r);
+}
+
+static void on_hubs_changed(void *user)
+{
+	registry_hubs_update(user);
 }
 
 /* Not since this daemon runs: since the one before, or the one before that, has seen it. */
@@ -367,7 +380,8 @@ static void open_tty(struct registry *r, const struct config_device *section)
 int registry_new(uv_loop_t *loop, const struct config *config, struct image_store *images, struct registry **ret,
 		char **ret_text)
 {
-	static const struct usb_callbacks usb_callbacks = {.added = on_added, .removed = on_removed};
+	static const struct usb_callbacks usb_callbacks = {
+		.added = on_added, .removed = on_removed, .hubs_changed = on_hubs_changed};
 	struct registry *r = calloc(1, sizeof(*r));
 
 	*ret_text = NULL;
@@ -395,6 +409,7 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	r->sweep_open = true;
 	uv_unref((uv_handle_t *)&r->sweep);
 	identity_load(r);
+	registry_hubs_load(r);
 	registry_resume_load(r);
 	*ret = r;
 	return 0;
@@ -407,7 +422,7 @@ void registry_expect(struct registry *r)
 	for (size_t i = 0; i < c->device_count; i++) {
 		if (c->devices[i].tty)
 			open_tty(r, &c->devices[i]);
-		else if (c->devices[i].serial || c->devices[i].path)
+		else if (c->devices[i].serial || (c->devices[i].path && !registry_is_hub(r, c->devices[i].path)))
 			expect(r, &c->devices[i]);
 	}
 }
@@ -431,6 +446,7 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 	r->stopping = true;
 	r->stopped = done;
 	r->stopped_user = user;
+	registry_hubs_save(r);
 	registry_resume_save(r); /* before jobs leave their boards: one with a job is not at rest */
 	registry_jobs_stop(r);
 	if (r->usb)
@@ -451,6 +467,7 @@ void registry_free(struct registry *r)
 	lease_book_free(r->leases);
 	registry_reload_free(r);
 	registry_resume_free(r);
+	registry_hubs_free(r);
 	identity_free_all(r);
 	state_close(r->state);
 	free(r->devices);

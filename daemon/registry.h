@@ -30,7 +30,10 @@
 	X(CHANGED, "changed")	/* anything else */                                                                    \
 	X(DETACHED, "detached")                                                                                        \
 	X(REMOVED, "removed")	/* no longer listed */                                                                 \
-	X(JOB, "job")
+	X(JOB, "job")                                                                                                  \
+	X(HUB_ATTACHED, "hubAttached") /* a hub that a section names; listed from now on if it was not */             \
+	X(HUB_DETACHED, "hubDetached")                                                                                 \
+	X(HUB_REMOVED, "hubRemoved") /* no longer listed */
 enum registry_event {
 #define X(name, text) REGISTRY_##name,
 	REGISTRY_EVENTS(X)
@@ -38,12 +41,20 @@ enum registry_event {
 };
 const char *registry_event_name(enum registry_event event);
 
+/* A hub that a section names by its path. */
+struct registry_hub {
+	char *path; /* as the section says it */
+	bool attached;
+	uint64_t since_us; /* CLOCK_REALTIME: there, or gone, since then */
+};
+
 /* Borrowed, all of it. */
 struct registry_change {
 	enum registry_event event;
 	uint64_t number;       /* given by registry_tell; counts all changes of the daemon */
 	struct device *device; /* NULL: a job's board that is not there */
 	struct job *job;       /* of JOB */
+	const struct registry_hub *hub; /* of HUB_...; no device then */
 	const char *reason;    /* for people, or NULL: the state's own reason is the device's */
 	const struct firmware *before, *after; /* of FIRMWARE */
 };
@@ -111,6 +122,10 @@ void registry_changed(struct registry *r, enum registry_event event, struct devi
 int registry_ports(const struct registry *r, const struct usb_port ***ret, size_t *ret_count);
 struct device *registry_port_device(const struct registry *r, const struct usb_port *port); /* NULL: it is no board's */
 const struct config *registry_config(const struct registry *r);
+
+/* Hubs that sections name, in order of their paths: the one after `previous` (NULL: the first); NULL: no more. */
+const struct registry_hub *registry_next_hub(const struct registry *r, const struct registry_hub *previous);
+bool registry_hub_has(const struct registry_hub *hub, const struct device *d); /* plugged in below it, at any depth */
 
 /* Told after a port came or went. */
 struct registry_port_observer {

@@ -20,7 +20,7 @@ struct state {
 	int lock;
 };
 
-static const char *const kinds[] = {"boards", "jobs", "resume"};
+static const char *const kinds[] = {"boards", "hubs", "jobs", "resume"};
 
 static void closep(int *fd)
 {

@@ -5,6 +5,7 @@
  *
  *     version          "1"; a newer one is refused, because an older daemon would not understand what it says
  *     boards/ID        a board's identity and what was learnt about it
+ *     hubs/PATH        a hub that a section names, and when it was last there
  *     jobs/ID          an unfinished job
  *     resume/ID        a board that the daemon before left at rest, with its tty kept open (device-resume)
  *     images/          belongs to the image store

@@ -4,7 +4,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <libudev.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +14,8 @@
 #include <time.h>
 
 #include "daemon/log.h"
+#include "daemon/place.h"
+#include "daemon/usb-private.h"
 #include "proto/macro.h"
 
 #define RECEIVE_BUFFER_BYTES (4 << 20)
@@ -35,12 +36,10 @@ struct usb {
 	bool polling, closing;
 	bool lost; /* events, so that those still to be read tell of things that may be over */
 	struct entry *entries;
+	struct hub_list hubs;
 };
 
-DEFINE_FREEP(struct udev_device, udev_device_unref)
-DEFINE_FREEP(struct udev_enumerate, udev_enumerate_unref)
-
-static const char *property(struct udev_device *d, const char *name)
+const char *usb_property(struct udev_device *d, const char *name)
 {
 	const char *value = udev_device_get_property_value(d, name);
 	return value && *value ? value : NULL;
@@ -83,12 +82,12 @@ static char *decode(const char *text)
  * kernel answers it with the device locked, which takes long while a board misbehaves. */
 static char *describe(struct udev_device *d, const char *encoded, const char *id, const char *database, const char *attribute)
 {
-	const char *text = property(d, encoded), *number = property(d, id);
+	const char *text = usb_property(d, encoded), *number = usb_property(d, id);
 	if (text && (!number || strcasecmp(text, number))) /* without a string udev puts the number there */
 		return decode(text);
-	if ((text = property(d, database)))
+	if ((text = usb_property(d, database)))
 		return strdup(text);
-	if (property(d, encoded))
+	if (usb_property(d, encoded))
 		return NULL;
 	struct udev_device *parent = udev_device_get_parent_with_subsystem_devtype(d, "usb", "usb_device");
 	text = parent ? udev_device_get_sysattr_value(parent, attribute) : NULL;
@@ -100,6 +99,7 @@ static void entry_free(struct entry *e)
 	free(e->port.syspath);
 	free(e->port.node);
 	free(e->port.path);
+	free(e->port.bus_path);
 	free(e->port.serial);
 	free(e->port.manufacturer);
 	free(e->port.product);
@@ -107,7 +107,7 @@ static void entry_free(struct entry *e)
 	free(e);
 }
 
-static uint64_t plugged_us(struct udev_device *d)
+uint64_t usb_plugged_us(struct udev_device *d)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -122,17 +122,18 @@ static struct entry *entry_new(struct udev_device *d)
 	if (!e)
 		return NULL;
 	struct usb_port *p = &e->port;
-	p->since_us = plugged_us(d);
+	p->since_us = usb_plugged_us(d);
 	p->syspath = copy_of(udev_device_get_syspath(d));
 	p->node = copy_of(udev_device_get_devnode(d));
-	p->path = copy_of(property(d, "ID_PATH"));
-	p->serial = copy_of(property(d, "ID_SERIAL_SHORT"));
-	p->driver = copy_of(property(d, "ID_USB_DRIVER"));
+	p->path = copy_of(usb_property(d, "ID_PATH"));
+	p->bus_path = place_bus_path(p->syspath);
+	p->serial = copy_of(usb_property(d, "ID_SERIAL_SHORT"));
+	p->driver = copy_of(usb_property(d, "ID_USB_DRIVER"));
 	p->manufacturer = describe(d, "ID_VENDOR_ENC", "ID_VENDOR_ID", "ID_VENDOR_FROM_DATABASE", "manufacturer");
 	p->product = describe(d, "ID_MODEL_ENC", "ID_MODEL_ID", "ID_MODEL_FROM_DATABASE", "product");
-	p->vendor_id = hexadecimal(property(d, "ID_VENDOR_ID"), 0);
-	p->product_id = hexadecimal(property(d, "ID_MODEL_ID"), 0);
-	p->interface = (int)hexadecimal(property(d, "ID_USB_INTERFACE_NUM"), UINT16_MAX + 1u);
+	p->vendor_id = hexadecimal(usb_property(d, "ID_VENDOR_ID"), 0);
+	p->product_id = hexadecimal(usb_property(d, "ID_MODEL_ID"), 0);
+	p->interface = (int)hexadecimal(usb_property(d, "ID_USB_INTERFACE_NUM"), UINT16_MAX + 1u);
 	if (p->interface > UINT16_MAX)
 		p->interface = -1;
 	if (!p->syspath || !p->node) {
@@ -176,7 +177,7 @@ static bool is_other(const struct usb_port *a, const struct usb_port *b)
 /* NULL: not a port on USB. */
 static struct entry *entry_of(struct udev_device *d)
 {
-	const char *bus = property(d, "ID_BUS"), *subsystem = udev_device_get_subsystem(d);
+	const char *bus = usb_property(d, "ID_BUS"), *subsystem = udev_device_get_subsystem(d);
 	bool wanted = subsystem && !strcmp(subsystem, "tty") && bus && !strcmp(bus, "usb");
 	return wanted ? entry_new(d) : NULL;
 }
@@ -250,6 +251,9 @@ static struct entry *look_at(struct usb *u, struct udev_list_entry *list)
 
 static int enumerate(struct usb *u)
 {
+	int hubs = hub_list_enumerate(&u->hubs, u->udev);
+	if (hubs < 0)
+		log_warning(NULL, "usb", "cannot list the hubs: %s", strerror(-hubs));
 	_cleanup_(udev_enumerate_unrefp) struct udev_enumerate *all = udev_enumerate_new(u->udev);
 	if (!all)
 		return -ENOMEM;
@@ -279,9 +283,14 @@ static void take_event(struct usb *u, struct udev_device *d)
 	if (!action || !syspath)
 		return;
 	log_debug(NULL, "usb", "%s %s", action, syspath);
-	if (!strcmp(action, "move") && property(d, "DEVPATH_OLD")) {
+	const char *subsystem = udev_device_get_subsystem(d);
+	if (subsystem && !strcmp(subsystem, "usb")) {
+		hub_list_event(&u->hubs, d, action);
+		return;
+	}
+	if (!strcmp(action, "move") && usb_property(d, "DEVPATH_OLD")) {
 		_cleanup_free_ char *old = NULL;
-		if (asprintf(&old, "/sys%s", property(d, "DEVPATH_OLD")) >= 0)
+		if (asprintf(&old, "/sys%s", usb_property(d, "DEVPATH_OLD")) >= 0)
 			forget(u, old);
 	}
 	if (!strcmp(action, "remove") || !strcmp(action, "offline"))
@@ -336,6 +345,7 @@ int usb_new(uv_loop_t *loop, const struct usb_callbacks *callbacks, void *user, 
 	u->loop = loop;
 	u->callbacks = *callbacks;
 	u->user = user;
+	u->hubs = (struct hub_list){ .changed = callbacks->hubs_changed, .user = user };
 	u->udev = udev_new();
 	u->monitor = u->udev ? udev_monitor_new_from_netlink(u->udev, "udev") : NULL;
 	if (!u->monitor) {
@@ -351,6 +361,8 @@ int usb_new(uv_loop_t *loop, const struct usb_callbacks *callbacks, void *user, 
 static int listen_to_events(struct usb *u)
 {
 	int r = udev_monitor_filter_add_match_subsystem_devtype(u->monitor, "tty", NULL);
+	if (r >= 0)
+		r = udev_monitor_filter_add_match_subsystem_devtype(u->monitor, "usb", "usb_device");
 	if (r < 0)
 		return r;
 	/* More than net.core.rmem_max needs a right that the service does not have; then the usual size has to do. */
@@ -382,6 +394,7 @@ static void destroy(struct usb *u)
 		u->entries = e->next;
 		entry_free(e);
 	}
+	hub_list_free(&u->hubs);
 	udev_monitor_unref(u->monitor);
 	udev_unref(u->udev);
 	free(u);
@@ -407,6 +420,12 @@ const struct usb_port *usb_next(const struct usb *u, const struct usb_port *prev
 {
 	const struct entry *e = previous ? ((const struct entry *)previous)->next : u->entries;
 	return e ? &e->port : NULL;
+}
+
+const struct usb_hub *usb_next_hub(const struct usb *u, const struct usb_hub *previous)
+{
+	const struct hub_entry *h = previous ? ((const struct hub_entry *)previous)->next : u->hubs.first;
+	return h ? &h->hub : NULL;
 }
 
 void usb_port_identifier(const struct usb_port *port, char *buffer, size_t size)

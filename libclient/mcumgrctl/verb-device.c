@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,19 @@ static void say_event(struct board *b, const char *event, json_object *reply)
 	}
 }
 
+/* "hubAttached" -> "hub 1-1.4 attached" */
+static void say_hub(struct board *b, const char *event, json_object *reply)
+{
+	json_object *hub = json_object_object_get(reply, "hub");
+	_cleanup_free_ char *shown = device_state(hub), *word = format("%s", strncmp(event, "hub", 3) == 0 ? event + 3 : event);
+
+	*word = (char)tolower((unsigned char)*word);
+	say(b, "%s hub %s %s", time_of_day(reply), show_key(hub, "path"), show(word));
+	if (strcmp(event, "hubPresent") == 0)
+		say(b, " %s", show(shown));
+	say(b, "\n");
+}
+
 static void watch_event(struct board *b, json_object *reply)
 {
 	json_object *device = json_object_object_get(reply, "device"), *job = json_object_object_get(reply, "job");
@@ -121,6 +135,10 @@ static void watch_event(struct board *b, json_object *reply)
 		say(b, "%s (%" PRId64 " events were missed; what is there now follows)\n", time_of_day(reply), missed);
 	if (!event || strcmp(event, "current") == 0)
 		return;
+	if (json_object_object_get(reply, "hub")) {
+		say_hub(b, event, reply);
+		return;
+	}
 	say(b, "%s %s %s", time_of_day(reply), device ? show_key(device, "id") : show_key(job, "device"), show(event));
 	say_event(b, event, reply);
 	say(b, "\n");
@@ -139,7 +157,8 @@ const struct verb device_verbs[] = {
 		.options = list_ports_options,
 		.next = list_next,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
-			"--device takes them, version of the running image, who has locked it, and a reason where a state needs one. With\n"
+			"--device takes them, version of the running image, who has locked it, and a reason where a state needs\n"
+			"one; then the hubs that sections of mcumgrd.conf(5) name as their path, absent ones too. With\n"
 			"--all-ports the serial ports on USB instead, those that no section of mcumgrd.conf(5) manages\n"
 			"among them; mcumgrctl suggest prints the lines that would" },
 	{ .name = "watch",

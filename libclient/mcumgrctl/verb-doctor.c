@@ -63,18 +63,33 @@ static size_t examine_unmanaged(struct doctor *d, const char *word)
 	return found;
 }
 
+/* A hub that is gone explains why many boards are. */
+static void examine_hub(struct doctor *d, json_object *hub)
+{
+	const char *state = member_string(hub, "state");
+
+	if (!state || strcmp(state, "absent") != 0)
+		return;
+	d->subject = member_string(hub, "path");
+	doctor_say(d, "hub", DOCTOR_PROBLEM, "no hub there since %s, nor any board below it", show_key(hub, "since"));
+	doctor_advise(d, "The configuration names it. Is it plugged in, in this very port, and powered?");
+	d->subject = NULL;
+}
+
 static void examine_all(struct doctor *d)
 {
 	_cleanup_free_ char *error = NULL;
 	_cleanup_json_ json_object *reply = doctor_call(d, "List", NULL, &error);
-	size_t i, n = member_count(reply, "devices");
+	size_t i, n = member_count(reply, "devices"), hubs = member_count(reply, "hubs");
 
 	if (!reply)
 		doctor_say(d, "service", DOCTOR_PROBLEM, "the daemon does not list its boards: %s", show(error));
 	for (i = 0; i < n; i++)
 		if (member_string(member_at(reply, "devices", i), "section"))
 			examine_device(d, member_at(reply, "devices", i));
-	if (examine_unmanaged(d, NULL) + n == 0) {
+	for (i = 0; i < hubs; i++)
+		examine_hub(d, member_at(reply, "hubs", i));
+	if (examine_unmanaged(d, NULL) + n + hubs == 0) {
 		doctor_say(d, "plugged", DOCTOR_WARNING, "no board is plugged in, and none is expected");
 		doctor_advise(d, "mcumgrctl suggest waits for one, and prints the section for it.");
 	}

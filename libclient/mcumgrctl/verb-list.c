@@ -63,13 +63,36 @@ static void print_device(struct table *t, json_object *d, const char *const *col
 	table_row(t, cells);
 }
 
+/* Behind the boards, when sections name any. */
+static void print_hubs(struct board *b, json_object *reply, size_t boards)
+{
+	static const char *const columns[] = { "HUB", "STATE", "SECTION", "BOARDS", NULL };
+	size_t i, n = member_count(reply, "hubs");
+	struct table *t;
+
+	if (!n)
+		return;
+	if (boards)
+		fputc('\n', b->out);
+	t = table_new(columns);
+	for (i = 0; i < n; i++) {
+		json_object *h = member_at(reply, "hubs", i);
+		_cleanup_free_ char *sections = names(h, "sections"), *state = device_state(h), *below = names(h, "devices");
+
+		table_row(t, (const char *const[]){ member_string(h, "path"), state, sections,
+				     *below ? below : member_string(h, "state") && !strcmp(member_string(h, "state"), "attached")
+					     ? "none" : NULL });
+	}
+	table_print(t, b->out);
+}
+
 static void print_devices(struct board *b, json_object *reply)
 {
 	const char *columns[EXTRA_COLUMNS + 4] = { "ID", "ALIAS", "STATE", "TTY", "USB", "VERSION" };
 	size_t i, n = member_count(reply, "devices"), extra = EXTRA_COLUMNS;
 	struct table *t;
 
-	if (!n) {
+	if (!n && !member_count(reply, "hubs")) {
 		note(b, "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n");
 		return;
 	}
@@ -79,10 +102,12 @@ static void print_devices(struct board *b, json_object *reply)
 		columns[extra++] = "LOCKED BY";
 	if (any(reply, "reason") || any(reply, "sameSerial"))
 		columns[extra++] = "REASON";
-	t = table_new(columns);
+	t = n ? table_new(columns) : NULL;
 	for (i = 0; i < n; i++)
 		print_device(t, member_at(reply, "devices", i), columns);
-	table_print(t, b->out);
+	if (t)
+		table_print(t, b->out);
+	print_hubs(b, reply, n);
 }
 
 static void print_ports(struct board *b, json_object *reply)

@@ -334,6 +334,16 @@ def test_only_ask_what_harms_nobody(machine, doctor, daemon):
     assert [p for method, p, _ in daemon.calls if method == "Echo"] == [{"device": "a1", "text": "mcumgrctl doctor"}]
 
 
+def test_a_hub_that_is_gone(machine, doctor, daemon):
+    hubs = [{"path": path, "sections": ["shelf"], "state": state, "since": SINCE, "devices": []}
+            for path, state in (("1-1.4", "absent"), ("1-1.5", "attached"))]
+    rack(daemon).on("List", {"devices": [], "hubs": hubs})
+    done = doctor("--json", "doctor", socket=daemon.path)
+    found = findings(done)
+    assert done.code == 1 and found["hub"][:3] == ("problem", "1-1.4", f"no hub there since {SINCE}, nor any board below it")
+    assert "plugged" not in found
+
+
 PORT = {"tty": TTY, "vendorId": 0x2FE3, "productId": 0x100, "interface": 2, "serial": "A1", "since": SINCE,
         "path": "pci-0000:00:14.0-usb-0:1:1.2"}
 

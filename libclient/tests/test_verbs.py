@@ -45,6 +45,19 @@ ID     ALIAS STATE       TTY          USB          VERSION REASON
 rack-1 left  ready       /dev/ttyACM0 2fe3:0100:10 1.0.0   -
 rack-3 -     unavailable -            -            -       held by another program
 """
+HUBS = [
+    {"path": "1-1.4", "sections": ["shelf", "rest"], "state": "attached", "since": "2026-01-01T00:00:00.000Z",
+     "devices": ["rack-1", "rack-2"]},
+    {"path": "1-1.5", "sections": ["spare"], "state": "attached", "since": "2026-01-01T00:00:00.000Z", "devices": []},
+    {"path": "pci-0000:00:14.0-usb-0:2", "sections": ["far"], "state": "absent", "since": "2026-01-02T03:04:05.678Z",
+     "devices": []},
+]
+HUBS_TEXT = """\
+HUB                      STATE                                 SECTION    BOARDS
+1-1.4                    attached                              shelf,rest rack-1,rack-2
+1-1.5                    attached                              spare      none
+pci-0000:00:14.0-usb-0:2 absent since 2026-01-02T03:04:05.678Z far        -
+"""
 PORTS = [
     {"tty": "/dev/ttyACM2", "path": "pci-0000:00:14.0-usb-0:1:1.2", "vendorId": 0x2FE3, "productId": 0x100, "interface": 2,
      "serial": "A1", "product": "Zephyr board", "driver": "cdc_acm", "since": "2026-01-01T00:00:00.000Z", "section": "zephyr",
@@ -137,6 +150,8 @@ ROWS = [
     one(["list"], "List", {}, {"devices": []},
         "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n"),
     one(["list"], "List", {}, {"devices": [DEVICES[0], GONE]}, LIST_WITH_REASON),
+    one(["list"], "List", {}, {"devices": [], "hubs": HUBS}, HUBS_TEXT),
+    one(["list"], "List", {}, {"devices": [DEVICES[0], GONE], "hubs": HUBS}, LIST_WITH_REASON + "\n" + HUBS_TEXT),
     one(["list", "--all-ports"], "Ports", {}, {"ports": PORTS, "sections": []}, PORTS_TEXT),
     one(["list", "--all-ports"], "Ports", {}, {"ports": [], "sections": []}, "No serial port on USB.\n"),
     one(["jobs"], "Jobs", {}, {"jobs": [JOB, FAILED]}, JOBS),
@@ -289,6 +304,17 @@ WAITS = [
      "mcumgrctl: not ready within 700 ms\n  b is quiet\n"),
     (["--timeout", "700ms"], [("current",)], 5, "", "mcumgrctl: not ready within 700 ms\n  there is no board\n"),
 ]
+
+
+def test_watch_hubs(daemon, ctl):
+    time = {"time": "2026-01-02T03:04:05.678Z"}
+    events = [("hubPresent", 2), ("hubAttached", 0), ("hubDetached", 2), ("hubRemoved", 2)]
+    daemon.on("Watch", *({"event": event, "number": i, **time, "hub": HUBS[hub]} for i, (event, hub) in enumerate(events)),
+              Error("Stopping", message="the daemon is ending"))
+    assert ctl("watch").out.splitlines() == [
+        "03:04:05.678Z hub pci-0000:00:14.0-usb-0:2 present absent since 2026-01-02T03:04:05.678Z",
+        "03:04:05.678Z hub 1-1.4 attached", "03:04:05.678Z hub pci-0000:00:14.0-usb-0:2 detached",
+        "03:04:05.678Z hub pci-0000:00:14.0-usb-0:2 removed"]
 
 
 @pytest.mark.parametrize("argv,events,code,out,err", WAITS)

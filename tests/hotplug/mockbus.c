@@ -14,6 +14,8 @@
  *   node NODE [tty=PATH]     where its device node leads from now on, without an event
  *   event NODE action=A      the event (change, or add once more) and nothing else
  *   remove NODE
+ *   hub HUBPATH [type=9/0/1] [ID_PATH=]    a hub in that hub port; boards that come are below it
+ *   unhub HUBPATH            when nothing is below it any more
  */
 
 #include <stdbool.h>
@@ -40,6 +42,7 @@ struct bus {
 	UMockdevTestbed *testbed;
 	char *root;
 	GHashTable *boards, *ports; /* by path, by node */
+	GHashTable *hubs;	    /* by path: syspath */
 	UMockdevIoctlBase *ioctls;
 	GHashTable *passed_on; /* device nodes that it looks after */
 };
@@ -170,6 +173,49 @@ static char *path_id(const char *path, const char *interface)
 		interface ? interface : "");
 }
 
+/* The nearest hub above a place; NULL: the bus. */
+static const char *hub_above(struct bus *bus, const char *path)
+{
+	g_autofree char *above = g_strdup(path);
+	char *dot;
+
+	while ((dot = strrchr(above, '.'))) {
+		*dot = '\0';
+		const char *hub = g_hash_table_lookup(bus->hubs, above);
+		if (hub)
+			return hub;
+	}
+	return NULL;
+}
+
+static const char *add_hub(struct bus *bus, const char *path, GHashTable *words)
+{
+	g_autofree char *id_path = path_id(path, NULL);
+	const char *attributes[] = {"bDeviceClass", "09", NULL};
+	const char *properties[] = {"DEVTYPE", "usb_device", "TYPE", word(words, "type", "9/0/1"), "ID_PATH",
+		word(words, "ID_PATH", id_path), NULL};
+
+	if (!strchr(path, '-') || g_hash_table_contains(bus->hubs, path))
+		return "a hub port without a hub is needed";
+	if (!*properties[5])
+		properties[4] = NULL;
+	g_hash_table_insert(bus->hubs, g_strdup(path),
+		add_device(bus, "usb", path, hub_above(bus, path), attributes, properties));
+	return NULL;
+}
+
+static const char *remove_hub(struct bus *bus, const char *path)
+{
+	const char *syspath = g_hash_table_lookup(bus->hubs, path);
+
+	if (!syspath)
+		return "no such hub";
+	send_event(bus, syspath, "remove");
+	umockdev_testbed_remove_device(bus->testbed, syspath);
+	g_hash_table_remove(bus->hubs, path);
+	return NULL;
+}
+
 static struct board *board_of(struct bus *bus, GHashTable *words)
 {
 	const char *path = word(words, "path", NULL), *vid = word(words, "vid", ""), *pid = word(words, "pid", "");
@@ -184,7 +230,7 @@ static struct board *board_of(struct bus *bus, GHashTable *words)
 		return board;
 	board = g_new0(struct board, 1);
 	board->path = g_strdup(path);
-	board->syspath = add_device(bus, "usb", path, NULL, attributes, properties);
+	board->syspath = add_device(bus, "usb", path, hub_above(bus, path), attributes, properties);
 	g_hash_table_insert(bus->boards, board->path, board);
 	return board;
 }
@@ -276,6 +322,10 @@ static const char *run(struct bus *bus, const char *verb, const char *node, GHas
 
 	if (strcmp(verb, "add") == 0)
 		return add(bus, node, words);
+	if (strcmp(verb, "hub") == 0)
+		return add_hub(bus, node, words);
+	if (strcmp(verb, "unhub") == 0)
+		return remove_hub(bus, node);
 	port = g_hash_table_lookup(bus->ports, node);
 	if (!port)
 		return "no such port";
@@ -286,7 +336,7 @@ static const char *run(struct bus *bus, const char *verb, const char *node, GHas
 	else if (strcmp(verb, "node") == 0)
 		set_node(bus, node, word(words, "tty", NULL));
 	else
-		return "add, node, event or remove";
+		return "add, node, event, remove, hub or unhub";
 	return NULL;
 }
 
@@ -312,6 +362,7 @@ int main(void)
 	bus.root = umockdev_testbed_get_root_dir(bus.testbed);
 	bus.boards = g_hash_table_new(g_str_hash, g_str_equal);
 	bus.ports = g_hash_table_new(g_str_hash, g_str_equal);
+	bus.hubs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 	bus.ioctls = umockdev_ioctl_base_new();
 	g_signal_connect(bus.ioctls, "handle-ioctl", G_CALLBACK(on_ioctl), NULL);
 	bus.passed_on = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
@@ -324,6 +375,7 @@ int main(void)
 	}
 	g_hash_table_unref(bus.ports);
 	g_hash_table_unref(bus.boards);
+	g_hash_table_unref(bus.hubs);
 	g_hash_table_unref(bus.passed_on);
 	g_free(bus.root);
 	g_object_unref(bus.testbed);

@@ -15,8 +15,7 @@ def two(rack, testbed, boards):
     rack.start(RACK)
     testbed.add('ttyACM0', one.tty, serial='B0', path='1-1')
     testbed.add('ttyACM1', other.tty, serial='B1', path='1-2')
-    for serial in 'B0', 'B1':
-        rack.wait(serial=serial, state='ready')
+    rack.ready(RACK, 'B0', 'B1')
     return one, other
 
 

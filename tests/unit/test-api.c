@@ -178,6 +178,16 @@ uint64_t registry_listed(const struct registry *r _unused_)
 	return 1;
 }
 
+const struct registry_hub *registry_next_hub(const struct registry *r _unused_, const struct registry_hub *previous _unused_)
+{
+	return NULL;
+}
+
+bool registry_hub_has(const struct registry_hub *hub _unused_, const struct device *d _unused_)
+{
+	return false;
+}
+
 int registry_pool(struct registry *r _unused_, const char *selector _unused_, const char ***ret_ids _unused_,
 		size_t *ret_count _unused_, char *text _unused_, size_t text_size _unused_)
 {

@@ -364,13 +364,53 @@ START_TEST(sections_by_hub_port)
 	static const char *const fits[][2] = {
 		{ "pci-0000:00:14.0-usb-0:2.3:1.0", "board" }, { "pci-0000:00:14.0-usb-0:2.3:1.12", "board" },
 		{ "pci-0000:00:14.0-usb-0:2.3", "board" }, { "pci-0000:00:14.0-usb-0:2.31:1.0", "-" },
-		{ "pci-0000:00:14.0-usb-0:2.3.1:1.0", "-" }, { "pci-0000:00:14.0-usb-0:2:1.0", "-" },
+		{ "pci-0000:00:14.0-usb-0:2.3.1:1.0", "board" }, { "pci-0000:00:14.0-usb-0:2:1.0", "-" },
 		{ "pci-0000:00:14.0-usb-0:2.3:1", "-" }, { "pci-0000:00:14.0-usb-0:2.3:1.0-x", "-" },
 		{ "pci-0000:00:14.0-usb-0:4:1.2", "port" }, { "pci-0000:00:14.0-usb-0:4:1.0", "-" },
 	};
 	ck_assert_msg(load(content, sizeof(content) - 1) == 0, "%s", text);
 	for (size_t i = 0; i < ARRAY_SIZE(fits); i++)
 		ck_assert_str_eq(section_of("S", fits[i][0], 0x100, 0), fits[i][1]);
+	release();
+}
+END_TEST
+
+/* The board's own place before a hub's, the nearest hub before one above it, a hub before a class. */
+START_TEST(sections_by_hub)
+{
+	static const char content[] = "[device class]\nmatch = 2fe3:.*\n"
+				      "[device hub]\npath = pci-0000:00:14.0-usb-0:2\n"
+				      "[device near]\npath = pci-0000:00:14.0-usb-0:2.3\n"
+				      "[device board]\npath = pci-0000:00:14.0-usb-0:2.3.1\n"
+				      "[device some]\npath = 3-1\nmatch = 2fe3:0200\n"
+				      "[device serial]\npath = 3-1\nserial = X\n"
+				      "[device all]\npath = usb3\n";
+	static const struct {
+		const char *serial, *path, *bus;
+		unsigned int product_id;
+		const char *section;
+	} ports[] = {
+		{ NULL, "pci-0000:00:14.0-usb-0:2.4:1.0", NULL, 0x100, "hub" },
+		{ NULL, "pci-0000:00:14.0-usb-0:2.4.1.2:1.0", NULL, 0x100, "hub" },
+		{ NULL, "pci-0000:00:14.0-usb-0:2.30:1.0", NULL, 0x100, "hub" },
+		{ NULL, "pci-0000:00:14.0-usb-0:2.3.2:1.0", NULL, 0x100, "near" },
+		{ NULL, "pci-0000:00:14.0-usb-0:2.3.1:1.0", NULL, 0x100, "board" },
+		{ NULL, "pci-0000:00:14.0-usb-0:2.3.1.1:1.0", NULL, 0x100, "board" },
+		{ NULL, "pci-0000:00:14.0-usb-0:20:1.0", NULL, 0x100, "class" },
+		{ NULL, "other", "3-1.2:1.0", 0x200, "some" },
+		{ "X", "other", "3-1.2:1.0", 0x200, "serial" },
+		{ NULL, "other", "3-1.2:1.0", 0x100, "all" },
+		{ NULL, "other", "3-11:1.0", 0x200, "all" },
+		{ NULL, "other", "1-1.2:1.0", 0x200, "class" },
+	};
+	ck_assert_msg(load(content, sizeof(content) - 1) == 0, "%s", text);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		const struct usb_port port = { .serial = (char *)ports[i].serial, .path = (char *)ports[i].path,
+			.bus_path = (char *)ports[i].bus,
+			.vendor_id = 0x2fe3, .product_id = ports[i].product_id };
+		const struct config_device *d = config_find(config, &port);
+		ck_assert_str_eq(d ? d->name : "-", ports[i].section);
+	}
 	release();
 }
 END_TEST
@@ -388,6 +428,7 @@ int main(void)
 	tcase_add_test(tcase, regex_limits);
 	tcase_add_test(tcase, sections_are_found);
 	tcase_add_test(tcase, sections_by_hub_port);
+	tcase_add_test(tcase, sections_by_hub);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

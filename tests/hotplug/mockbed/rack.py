@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -120,6 +121,21 @@ class Rack:
             device = told['device']
             if event in (None, told['event']) and all(device.get(key) == value for key, value in fields.items()):
                 return device
+
+    def _hears_signals(self):
+        status = Path(f'/proc/{self.daemon.process.pid}/status').read_text()
+        return not int(re.search(r'^SigBlk:\s*(\w+)', status, re.M)[1], 16) & 1 << (signal.SIGHUP - 1)
+
+    def ready(self, config, *serials):
+        """These boards are ready, and the daemon hears SIGHUP: the preload, which can leave all signals blocked while ttys
+        are opened (see start), may need another try."""
+        for serial in serials:
+            self.wait(serial=serial, state='ready')
+        while not self._hears_signals():
+            self.stop()
+            self.start(config)
+            for serial in serials:
+                self.wait(serial=serial, state='ready')
 
     def check(self, config):
         """mcumgrd --check-config."""

@@ -56,6 +56,13 @@ class Bus:
     def remove(self, node):
         self._command('remove', node)
 
+    def hub(self, path, **properties):
+        """A hub appears: type= as the kernel says it (9/0/3: for USB 3 devices), ID_PATH=."""
+        self._command('hub', path, *self._words(properties))
+
+    def unhub(self, path):
+        self._command('unhub', path)
+
     def close(self):
         self._bus.end()
 
