@@ -379,6 +379,12 @@ static bool add_candidate(struct device_private *p, const struct usb_port *port,
 	return true;
 }
 
+/* On the port in use; the session still knows what was before that was opened. */
+static bool has_answered_here(const struct device *d)
+{
+	return d->port && port_is_open(d->port) && session_has_answered(d->session);
+}
+
 void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config)
 {
 	struct device_private *p = d->private;
@@ -404,7 +410,7 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 	else if (first || (config && !p->candidates[p->candidate].config)) /* the first one that is to be opened */
 		open_candidate(d, p->candidate_count - 1);
 	else if (config && port->interface + 1 == (int)p->learnt.interface && d->interface != port->interface &&
-			!session_has_answered(d->session))
+			!has_answered_here(d))
 		open_candidate(d, p->candidate_count - 1); /* the others need not be asked first */
 	else
 		device_sides_update(d);

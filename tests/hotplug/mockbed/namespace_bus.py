@@ -167,7 +167,7 @@ class Bus:
         place_id = f'pci-0000:00:14.0-usb-0:{path.split("-", 1)[1]}:1.{iface}'
         name = f'mcumgrd_Mock_board{"_" + serial if serial else ""}'
         stem, minor = re.fullmatch(r'(\D+)(\d+)', node).groups()
-        return {'DEVNAME': f'/dev/{node}', 'MAJOR': MAJORS.get(stem, 4), 'MINOR': int(minor),
+        return {'DEVNAME': f'/dev/{node}', 'MAJOR': MAJORS.get(stem, 4), 'MINOR': int(minor) % (1 << 20),
                 'DEVLINKS': f'/dev/serial/by-id/usb-{name}-if{iface:02x} /dev/serial/by-path/{place_id}',
                 'ID_BUS': 'usb', 'ID_VENDOR': 'mcumgrd', 'ID_VENDOR_ID': vid, 'ID_MODEL': 'Mock_board', 'ID_MODEL_ID': pid,
                 'ID_SERIAL': name, 'ID_SERIAL_SHORT': serial, 'ID_USB_INTERFACE_NUM': f'{iface:02x}',
