@@ -36,6 +36,8 @@ struct console_file {
 	char *text;
 	size_t size, written;
 	int error;
+	char *rest; /* of a file that is closed while the thread works: the last batch */
+	size_t rest_size;
 };
 
 /* --- in the thread ------------------------------------------------------------------------------------------------ */
@@ -153,6 +155,7 @@ static void maybe_free(struct console_file *f)
 	if (f->working || !f->timer_closed)
 		return;
 	free(f->text);
+	free(f->rest);
 	free(f->settings.path);
 	free(f->name);
 	free(f);
@@ -181,6 +184,17 @@ static void tell(struct console_file *f)
 		log_info(f->name, "console", "%s is written again", f->settings.path);
 }
 
+static void start(struct console_file *f);
+
+static void write_rest(struct console_file *f)
+{
+	free(f->text);
+	f->text = TAKE_PTR(f->rest);
+	f->size = f->rest_size;
+	f->written = 0;
+	start(f);
+}
+
 static void after(uv_work_t *work, int status)
 {
 	struct console_file *f = work->data;
@@ -194,7 +208,9 @@ static void after(uv_work_t *work, int status)
 		f->pause_ms = !f->pause_ms ? RETRY_FIRST_MS : f->pause_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : f->pause_ms * 2;
 	else
 		f->pause_ms = 0;
-	if (f->closing)
+	if (f->closing && !f->error && f->rest)
+		write_rest(f);
+	else if (f->closing)
 		maybe_free(f);
 	else if (f->error)
 		uv_timer_start(&f->timer, on_timer, f->pause_ms, 0);
@@ -219,43 +235,56 @@ static void write_line(FILE *out, const struct console_piece *p)
 	fprintf(out, "%s\n", text ? text : "");
 }
 
-/* The next batch; a piece of a line that was cut is a line of the file. */
-static bool gather(struct console_file *f)
+/* About so many bytes of lines; a piece of a line that was cut is a line of the file. NULL: there are none. */
+static char *take_lines(struct console_file *f, size_t most, size_t *ret_size)
 {
 	struct console_piece piece;
 	size_t size = 0;
+	char *text = NULL;
 	FILE *out = NULL;
 
-	free(TAKE_PTR(f->text));
-	f->size = f->written = 0;
-	while (size < BATCH_BYTES && console_read(&f->reader, false, &piece)) {
-		if (!out && !(out = open_memstream(&f->text, &f->size)))
-			return false; /* a batch is lost with the memory */
+	*ret_size = 0;
+	while (size < most && console_read(&f->reader, false, &piece)) {
+		if (!out && !(out = open_memstream(&text, ret_size)))
+			return NULL; /* a batch is lost with the memory */
 		write_line(out, &piece);
 		size += piece.size + 32;
 	}
 	if (out && fclose(out) != 0) {
-		free(TAKE_PTR(f->text));
-		f->size = 0;
+		free(TAKE_PTR(text));
+		*ret_size = 0;
 	}
+	return text;
+}
+
+/* The next batch. */
+static bool gather(struct console_file *f)
+{
+	free(f->text);
+	f->written = 0;
+	f->text = take_lines(f, BATCH_BYTES, &f->size);
 	return f->size > 0;
+}
+
+static void start(struct console_file *f)
+{
+	f->work.data = f;
+	if (uv_queue_work(f->loop, &f->work, run, after) < 0)
+		return;
+	f->working = true;
+	writers++;
 }
 
 static void go_on(struct console_file *f)
 {
 	if (f->working)
 		return;
-	if (writers >= WRITERS_MAX && !f->closing) {
+	if (writers >= WRITERS_MAX) {
 		uv_timer_start(&f->timer, on_timer, GATHER_MS, 0);
 		return;
 	}
-	if (f->written == f->size && !gather(f))
-		return;
-	f->work.data = f;
-	if (uv_queue_work(f->loop, &f->work, run, after) < 0)
-		return;
-	f->working = true;
-	writers++;
+	if (f->written < f->size || gather(f))
+		start(f);
 }
 
 static void on_ready(struct console_reader *reader)
@@ -297,13 +326,23 @@ int console_file_new(uv_loop_t *loop, struct console *console, const char *name,
 	return 0;
 }
 
+bool console_file_is(const struct console_file *f, const struct console_file_settings *settings)
+{
+	return strcmp(f->settings.path, settings->path) == 0 && f->settings.max_bytes == settings->max_bytes &&
+		f->settings.count == settings->count;
+}
+
 void console_file_close(struct console_file *f)
 {
 	if (!f || f->closing)
 		return;
-	if (!f->pause_ms)
-		go_on(f);
 	f->closing = true;
+	if (!f->pause_ms)
+		f->rest = take_lines(f, SIZE_MAX, &f->rest_size);
+	if (!f->pause_ms && !f->working && f->written < f->size)
+		start(f); /* a batch that waits for its turn; then the rest */
+	else if (!f->working && f->rest)
+		write_rest(f);
 	console_unfollow(&f->reader);
 	uv_close((uv_handle_t *)&f->timer, on_timer_closed);
 }

@@ -27,5 +27,7 @@ struct console_file;
 /* name: of the board, for the log. Begins with what is printed from now on. */
 int console_file_new(uv_loop_t *loop, struct console *console, const char *name, const struct console_file_settings *settings,
 		struct console_file **ret);
+/* It goes on as it is: these are its settings. */
+bool console_file_is(const struct console_file *f, const struct console_file_settings *settings);
 /* What waits is written as far as the disk takes it, without a second attempt; frees itself then. */
 void console_file_close(struct console_file *f);

@@ -87,6 +87,10 @@ static void open_file(struct device_console *dc)
 	const struct console_file_settings settings = {
 		.path = path, .max_bytes = section->log_size, .count = section->log_count};
 
+	/* What it has not written yet shall not be lost, nor overtaken. */
+	if (path && dc->file && console_file_is(dc->file, &settings))
+		return;
+	console_file_close(TAKE_PTR(dc->file));
 	if (!path || console_file_new(dc->device->private->loop, dc->console, dc->device->id, &settings, &dc->file) < 0)
 		log_warning(dc->device->id, "console", "no memory for its file");
 }
@@ -122,9 +126,10 @@ static void configure(struct device_console *dc)
 	if (console_set_size(dc->console, c->console_lines, c->console_bytes) < 0)
 		log_warning(dc->device->id, "console", "no memory for a ring of %u lines", c->console_lines);
 	name(dc);
-	console_file_close(TAKE_PTR(dc->file));
 	if (c->console_log)
 		open_file(dc);
+	else
+		console_file_close(TAKE_PTR(dc->file));
 	if (c->terminal && !dc->terminal)
 		open_terminal(dc);
 	else if (!c->terminal)

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import time
 
 import pytest
@@ -160,3 +161,39 @@ def test_what_is_no_plain_file_is_left_alone(logged, kind):
     assert victim.read_text() == 'precious'
     path.rmdir() if kind == 'folder' else path.unlink()
     wait_text(r, 'harm')
+
+
+def test_a_reload_loses_nothing(logged):
+    """What could not be written yet is not forgotten with the configuration of before."""
+    r = logged('a')
+    r.sim.command(r'a console before\n')
+    wait_text(r, 'before')
+    (r.folder / 'a.log').rename(r.folder / 'moved')
+    (r.folder / 'a.log').mkdir()
+    r.sim.command(r'a console first\n')
+    wait(r, lambda: 'cannot be written' in r.text(), 'the log tells')
+    r.sim.command(r'a console second\n')
+    client = r.client()
+    while client.call('Console', device='a', backlog=1)['lines'][-1]['text'] != 'second':
+        pass
+    r.process.send_signal(signal.SIGHUP)
+    wait(r, lambda: 'config: reloaded' in r.text(), 'it is reloaded')
+    (r.folder / 'a.log').rmdir()
+    r.sim.command(r'a console third\n')
+    wait_text(r, 'third\n')
+    assert [STAMP.sub('', line) for line in text(r).splitlines()] == ['first', 'second', 'third']
+
+
+def test_the_end_of_much_is_written_when_the_daemon_ends(logged):
+    r = logged('a')
+    reader = r.client()
+    reader.send('Console', {'device': 'a', 'follow': True, 'backlog': 0}, more=True)
+    reader.reply()
+    for i in range(100):
+        r.sim.command('a console ' + ''.join(rf'{20 * i + k} {"x" * 80}\n' for k in range(20)))
+    while not any(line['text'].startswith('1999 ') for line in reader.reply()['lines']):
+        pass
+    assert r.stop() == 0
+    numbers = [int(STAMP.sub('', line).split()[0]) for line in text(r).splitlines()]
+    assert numbers == list(range(2000))
+    r.start()
