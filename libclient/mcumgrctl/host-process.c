@@ -42,7 +42,7 @@ static bool leads_to(const char *directory, const char *fd, const struct target 
 /* 1: has it open; 0: has not; -1: not allowed to see. */
 static int holds(const char *pid, const struct target *target)
 {
-	_cleanup_free_ char *directory = format("/proc/%s/fd", pid), *full = host_path(directory);
+	_cleanup_free_ char *directory = format("/proc/%s/fd", pid);
 	size_t i, n;
 	char **fds;
 	int found = 0;

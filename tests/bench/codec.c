@@ -172,7 +172,6 @@ static void write_slot(struct writer *w, unsigned int slot)
 static void state_decode(long count)
 {
 	const struct smp_command *row = smp_command_find("ImageList");
-	_cleanup_(value_doc_freep) struct value_doc *doc = NULL;
 	struct writer w = { 0 };
 	uint8_t *payload;
 	size_t size;

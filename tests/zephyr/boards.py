@@ -235,8 +235,10 @@ class QemuBoard(Board):
         self.monitor("stop")
         self.relay.silence()
         self.relay.disconnect()
+        self._await_disconnected()
 
     def power_on(self):
+        self.relay.to_board.deaf = self.deaf_boot   # the word of the reset may come late
         self.monitor("system_reset")
         self._connect()
         self.relay.restore()
@@ -319,6 +321,15 @@ class QemuBoard(Board):
             self.monitor = Monitor(ours, self._on_reset)
         except OSError as error:
             raise self._failed("the emulator did not start") from error
+
+    def _await_disconnected(self):
+        """Until then the emulator may read on, and fill the UART that the next boot finds."""
+        deadline = time.monotonic() + START_TIMEOUT
+        while not any(one["label"] == "uart" and one["filename"].startswith("disconnected")
+                      for one in self.monitor("query-chardev")):
+            if time.monotonic() > deadline:
+                raise self._failed("the emulator keeps the cable")
+            time.sleep(0.005)
 
     def _await_status(self, passing, wanted):
         deadline = time.monotonic() + START_TIMEOUT

@@ -240,6 +240,7 @@ class Relay:
             pass
 
     def _drop_board(self):
+        self.to_board.clear()   # what is on its way to a board that is gone is lost with it
         if self._board is not None:
             os.close(self._board)
             self._board = None

@@ -18,6 +18,11 @@ STEPS = ["check", "inspect", "upload", "mark", "reset", "reattach", "verify", "c
 Bench = collections.namedtuple("Bench", "daemon board new file")
 
 
+# Times an image's size: sent once. On a busy machine the emulated UART, which holds six bytes, loses some lines;
+# an upload that began anew half way would come to 1.5.
+ONCE = 1.3
+
+
 @pytest.fixture
 def bench(board, daemon, tmp_path):
     """A board, a daemon that found it, and a newer image for it."""
@@ -171,7 +176,7 @@ def test_skip_reboot_then_update_goes_on(bench):
 def test_an_uploaded_image_is_not_sent_again(bench):
     result = bench.daemon.cli("image", "upload", bench.file, device="m0")
     assert result.code == 0, result
-    assert uploaded(bench.board) < 1.1 * len(bench.new)
+    assert uploaded(bench.board) < ONCE * len(bench.new)
     before = bench.board.relay.to_board.count
     assert update(bench).code == 0
     assert uploaded(bench.board, before) == 0
@@ -317,7 +322,7 @@ def test_resumes_after_the_daemon_was_killed(bench):
     bench.daemon.wait("m0")
     result = update(bench)
     assert (result.code, result.lines[-1]["outcome"]) == (0, "updated"), result
-    assert uploaded(bench.board) < 1.1 * len(bench.new)
+    assert uploaded(bench.board) < ONCE * len(bench.new)
     assert bench.board.resets == 1
 
 
@@ -335,7 +340,7 @@ def test_the_line_is_cut_and_the_update_repeated(bench, how):
     bench.daemon.wait("m0", timeout=70)
     result = update(bench)
     assert (result.code, result.lines[-1]["outcome"]) == (0, "updated"), result
-    assert uploaded(bench.board) < 1.1 * len(bench.new)
+    assert uploaded(bench.board) < ONCE * len(bench.new)
     assert bench.board.resets == 1
 
 
@@ -348,7 +353,7 @@ def test_cancelled_by_the_user(bench):
     assert bench.daemon.wait("m0", where=lambda device: not device.get("job"))
     assert bench.board.resets == 0 and changing(bench.board) == []
     assert update(bench).code == 0
-    assert uploaded(bench.board) < 1.1 * len(bench.new)
+    assert uploaded(bench.board) < ONCE * len(bench.new)
 
 
 @pytest.mark.slow
@@ -428,7 +433,7 @@ def test_at_the_speed_of_a_real_line(bench):
     bench.board.relay.pace(baud=115200, latency=0.001)
     result = update(bench)
     assert (result.code, result.lines[-1]["outcome"]) == (0, "updated"), result
-    assert uploaded(bench.board) < 1.1 * len(bench.new)
+    assert uploaded(bench.board) < ONCE * len(bench.new)
 
 
 @pytest.mark.slow
