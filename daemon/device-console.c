@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "daemon/console-file.h"
@@ -71,14 +70,6 @@ static size_t on_typed(void *user, const uint8_t *data, size_t size)
 	return device_console_type(dc, data, size, &text) == -ENOBUFS ? 0 : size;
 }
 
-/* Of the socket: who may use the API may use the terminal. */
-static gid_t group_of(const struct config *c)
-{
-	struct stat st;
-
-	return c->socket && stat(c->socket, &st) == 0 && (st.st_mode & 0060) == 0060 ? st.st_gid : (gid_t)-1;
-}
-
 static void open_file(struct device_console *dc)
 {
 	const struct config *c = registry_config(dc->device->registry);
@@ -97,10 +88,11 @@ static void open_file(struct device_console *dc)
 
 static void open_terminal(struct device_console *dc)
 {
-	const struct config *c = registry_config(dc->device->registry);
-	_cleanup_free_ char *path = config_terminal_link(c, dc->device->id, dc->plainly ? -1 : dc->interface);
-	const struct terminal_settings settings = {
-		.name = dc->device->id, .link = path, .group = group_of(c), .typed = on_typed, .user = dc};
+	const struct registry *registry = dc->device->registry;
+	_cleanup_free_ char *path =
+		config_terminal_link(registry_config(registry), dc->device->id, dc->plainly ? -1 : dc->interface);
+	const struct terminal_settings settings = {.name = dc->device->id, .link = path, .group = registry_socket_group(registry),
+		.typed = on_typed, .user = dc};
 	int r = path ? terminal_new(dc->device->private->loop, dc->console, &settings, &dc->terminal) : -ENOMEM;
 
 	if (r < 0)

@@ -301,6 +301,7 @@ static int start_parts(struct daemon *d)
 	int r = server_open(d->server, d->config->socket, d->config->group, &text);
 	if (r < 0)
 		return complain(r, "the socket cannot be opened", text);
+	registry_set_socket_group(d->registry, server_group(d->server));
 	if ((r = give_roles(d)) < 0)
 		return r;
 	d->observer.event = tell_status;

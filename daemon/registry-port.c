@@ -54,6 +54,16 @@ const struct config *registry_config(const struct registry *r)
 	return r->config;
 }
 
+void registry_set_socket_group(struct registry *r, gid_t group)
+{
+	r->socket_group = group;
+}
+
+gid_t registry_socket_group(const struct registry *r)
+{
+	return r->socket_group;
+}
+
 void registry_ports_observe(struct registry *r, struct registry_port_observer *o)
 {
 	o->next = r->port_observers;

@@ -38,6 +38,7 @@ struct identity {
 struct registry {
 	uv_loop_t *loop;
 	const struct config *config;
+	gid_t socket_group;
 	struct image_store *images;
 	struct state *state;
 	struct usb *usb;

@@ -389,6 +389,7 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 		return -ENOMEM;
 	r->loop = loop;
 	r->config = config;
+	r->socket_group = (gid_t)-1;
 	r->images = images;
 	int e = registry_leases_new(r);
 	if (e == 0)

@@ -122,6 +122,9 @@ void registry_changed(struct registry *r, enum registry_event event, struct devi
 int registry_ports(const struct registry *r, const struct usb_port ***ret, size_t *ret_count);
 struct device *registry_port_device(const struct registry *r, const struct usb_port *port); /* NULL: it is no board's */
 const struct config *registry_config(const struct registry *r);
+/* Of those who may use the socket, and so the terminals of boards; -1 (at first): nobody's. */
+void registry_set_socket_group(struct registry *r, gid_t group);
+gid_t registry_socket_group(const struct registry *r);
 
 /* Hubs that sections name, in order of their paths: the one after `previous` (NULL: the first); NULL: no more. */
 const struct registry_hub *registry_next_hub(const struct registry *r, const struct registry_hub *previous);
@@ -140,6 +143,6 @@ size_t registry_job_count(const struct registry *r);
 struct job *registry_job_at(const struct registry *r, size_t index);
 struct job *registry_job_find(const struct registry *r, const char *id);
 void registry_job_add(struct registry *r, struct job *job); /* takes a reference; gives the job its id */
-void registry_job_save(struct registry *r, struct job *job); /* records an unfinished job; forgets an ended one */
+void registry_job_save(struct registry *r, struct job *job); /* records it, unfinished or ended */
 struct image_store *registry_images(struct registry *r);
 uv_loop_t *registry_loop(struct registry *r);

@@ -150,6 +150,23 @@ class Rack:
             raise AssertionError(self.text()) from e
         notify.close()
 
+    def start_activated(self, listener):
+        """With the socket of somebody else: the descriptor becomes number 3 and LISTEN_PID the daemon's, as a service manager
+        does it."""
+        self.words[self.words.index('--socket') + 1] = str(self.dir / 'unused')
+        self.words = ['/bin/sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh', *self.words]
+        self.socket = listener.getsockname()
+        original = os.dup(3) if os.path.exists('/proc/self/fd/3') else None
+        os.dup2(listener.fileno(), 3)
+        try:
+            self.start(pass_fds=(3,))
+        finally:
+            if original is None:
+                os.close(3)
+            else:
+                os.dup2(original, 3, inheritable=False)
+                os.close(original)
+
     def text(self):
         return (self.dir / 'log').read_text(errors='replace')
 

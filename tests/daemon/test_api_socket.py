@@ -50,20 +50,7 @@ def test_socket_activation(rack):
     listener.listen()
     early = racks.Client(path)  # before there is a daemon
     early.send('List')
-    r.words[r.words.index('--socket') + 1] = str(r.dir / 'unused')
-    # The descriptor becomes number 3 and LISTEN_PID the daemon's, as a service manager does it.
-    words = ['/bin/sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', 'sh', *r.words]
-    r.words, r.socket = words, path
-    original = os.dup(3) if os.path.exists('/proc/self/fd/3') else None
-    os.dup2(listener.fileno(), 3)
-    try:
-        r.start(pass_fds=(3,))
-    finally:
-        if original is None:
-            os.close(3)
-        else:
-            os.dup2(original, 3, inheritable=False)
-            os.close(original)
+    r.start_activated(listener)
     assert [d['id'] for d in early.reply()['devices']] == ['a']
     assert r.ready().call('Echo', text='x') == {'text': 'x'}
     assert not os.path.exists(r.dir / 'unused')

@@ -7,6 +7,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -129,17 +130,29 @@ def test_one_who_does_not_read_holds_nothing_up(rack):
     t.close()
 
 
+def test_it_is_of_the_group_of_the_socket(rack):
+    """Also of a socket that the service manager made, of which the configuration says nothing."""
+    r = rack('a', tty='yes')
+    assert r.stop() == 0
+    group = 12345 if os.geteuid() == 0 else os.getgid()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(r.dir / 'activated'))
+        os.chown(r.dir / 'activated', -1, group)
+        os.chmod(r.dir / 'activated', 0o660)
+        listener.listen()
+        r.start_activated(listener)
+    r.ready()
+    there = (r.dir / 'dev/a').stat()
+    assert (stat.S_IMODE(there.st_mode), there.st_gid) == (0o660, group)
+
+
 def test_the_link(rack):
     r = rack('a', tty='yes')
     r.ready()
     link = r.dir / 'dev' / 'a'
     assert link.is_symlink() and os.readlink(link).startswith('/dev/pts/')
     assert stat.S_IMODE((r.dir / 'dev').stat().st_mode) == 0o755
-    socket = os.stat(r.socket)
-    if socket.st_mode & 0o060 == 0o060:
-        assert stat.S_IMODE(link.stat().st_mode) == 0o660 and link.stat().st_gid == socket.st_gid
-    else:
-        assert stat.S_IMODE(link.stat().st_mode) == 0o600
+    assert stat.S_IMODE(link.stat().st_mode) == 0o660 and link.stat().st_gid == os.stat(r.socket).st_gid
     before = os.readlink(link)
     t = opened(r)
     r.sim.command('a unplug')
