@@ -32,6 +32,19 @@ static void put_bytes(json_object *o, const struct job *job)
 	api_put_int(o, "totalBytes", (int64_t)job->total_bytes);
 }
 
+/* As parameters.h makes them. Those of an ended job come from a file. */
+static bool are_parameters(json_object *o)
+{
+	if (!json_object_is_type(o, json_type_object))
+		return false;
+	json_object_object_foreach(o, key, value) {
+		(void)key;
+		if (json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array))
+			return false;
+	}
+	return true;
+}
+
 static json_object *failure_json(const struct failure *failure)
 {
 	json_object *o = json_object_new_object(), *parameters = NULL;
@@ -40,6 +53,10 @@ static json_object *failure_json(const struct failure *failure)
 	snprintf(name, sizeof(name), "%s.%s", API_INTERFACE, failure->error ? failure->error : "Cancelled");
 	if (failure->parameters && json_parse(failure->parameters, strlen(failure->parameters), &parameters, NULL) < 0)
 		parameters = NULL;
+	if (parameters && !are_parameters(parameters)) {
+		json_object_put(parameters);
+		parameters = NULL;
+	}
 	api_put_string(o, "error", name);
 	api_put(o, "parameters", parameters ? parameters : json_object_new_object());
 	return o;
@@ -268,6 +285,9 @@ static void job_cancel_call(struct api *api, struct call *call)
 	job_ref(job);
 	if (job_running(job))
 		job_cancel(job);
+	/* One that stops a little later must not go on with the next daemon. */
+	if (job_running(job))
+		registry_job_save(api->registry, job);
 	job_unref(job);
 	call_reply(call, NULL);
 }

@@ -27,6 +27,7 @@ enum console_mark {
 #define X(name, text) CONSOLE_##name,
 	CONSOLE_MARKS(X)
 #undef X
+	CONSOLE_MARK_COUNT
 };
 const char *console_mark_name(enum console_mark mark); /* NULL: none */
 

@@ -15,6 +15,10 @@
 #define LIMIT_QUEUE 64			      /* requests that wait for one board */
 #define LIMIT_FILE_BYTES (4u << 20)	      /* a file of a board, read or written */
 #define LIMIT_JOBS_KEPT 100		      /* ended jobs that Jobs() still lists */
+#define LIMIT_EVIDENCE_LINES 20		      /* of the console that a job which failed leaves behind */
+#define LIMIT_EVIDENCE_LINE_BYTES 256	      /* of each */
+#define LIMIT_EVIDENCE_ENTRIES 24	      /* of the trace, likewise */
+#define LIMIT_JOB_FAILURE_BYTES (8u << 10)    /* of the error of an ended job that is kept for the next daemon */
 #define LIMIT_CONSOLE_LINES 2000	      /* lines kept of a console, unless configured otherwise */
 #define LIMIT_CONSOLE_LINES_MAX 1000000
 #define LIMIT_CONSOLE_LINE_BYTES 1024	      /* longer lines are cut in pieces */

@@ -11,8 +11,9 @@
 
 #include "proto/macro.h"
 
-#define RECORD_BYTES_MAX 16384
-#define RECORD_KEYS_MAX 64
+/* The largest is a failed job with its evidence (job-ended.h). */
+#define RECORD_BYTES_MAX 65536
+#define RECORD_KEYS_MAX 72
 
 struct record;
 int record_new(struct record **ret);

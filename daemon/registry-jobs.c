@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The list of jobs, and those that an earlier daemon left unfinished. */
+/* The list of jobs, and what an earlier daemon left: those that ended, and those that it did not finish. */
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "daemon/job-ended.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/registry-private.h"
@@ -50,6 +51,7 @@ static void prune(struct registry *r)
 			i++;
 			continue;
 		}
+		state_forget(r->state, "ended", r->jobs[i]->id);
 		drop(r, i);
 		ended--;
 	}
@@ -66,10 +68,9 @@ static void give_id(struct registry *r, struct job *job)
 	} while (registry_job_find(r, job->id));
 }
 
-void registry_job_add(struct registry *r, struct job *job)
+/* Takes a reference. */
+static void insert(struct registry *r, struct job *job, size_t at)
 {
-	if (!job->id[0])
-		give_id(r, job);
 	if (r->job_count == r->job_capacity) {
 		size_t capacity = r->job_capacity ? 2 * r->job_capacity : 16;
 		struct job **grown = realloc(r->jobs, capacity * sizeof(*grown));
@@ -78,24 +79,50 @@ void registry_job_add(struct registry *r, struct job *job)
 		r->jobs = grown;
 		r->job_capacity = capacity;
 	}
-	r->jobs[r->job_count++] = job_ref(job);
+	memmove(&r->jobs[at + 1], &r->jobs[at], (r->job_count - at) * sizeof(*r->jobs));
+	r->job_count++;
+	r->jobs[at] = job_ref(job);
+	prune(r);
+}
+
+void registry_job_add(struct registry *r, struct job *job)
+{
+	if (!job->id[0])
+		give_id(r, job);
+	insert(r, job, r->job_count);
+}
+
+static void cannot_record(const struct job *job, int error)
+{
+	log_warning(job->device_id, job->kind, "%s cannot be recorded in the state directory: %s", job->id, strerror(-error));
+}
+
+static void save_ended(struct registry *r, struct job *job)
+{
+	_cleanup_(record_freep) struct record *record = NULL;
+
+	/* A job that ends with the daemon goes on with the next one; and whoever ends them all walks the list. */
+	if (r->stopping)
+		return;
+	int e = job_ended_remember(job, &record);
+	if (e == 0)
+		e = state_save_later(r->state, r->loop, "ended", job->id, record, "jobs");
+	if (e < 0) {
+		cannot_record(job, e);
+		state_forget(r->state, "jobs", job->id);
+	}
 	prune(r);
 }
 
 void registry_job_save(struct registry *r, struct job *job)
 {
 	_cleanup_(record_freep) struct record *record = NULL;
-	int e;
 
 	if (!job_running(job)) {
-		/* A job that ends with the daemon goes on with the next one; and whoever ends them all walks the list. */
-		if (r->stopping)
-			return;
-		state_forget(r->state, "jobs", job->id);
-		prune(r);
+		save_ended(r, job);
 		return;
 	}
-	e = record_new(&record);
+	int e = record_new(&record);
 	if (e == 0)
 		e = update_remember(job, record);
 	if (e == -ENOENT)
@@ -103,7 +130,28 @@ void registry_job_save(struct registry *r, struct job *job)
 	if (e == 0)
 		e = state_save(r->state, "jobs", job->id, record);
 	if (e < 0)
-		log_warning(job->device_id, job->kind, "%s cannot be recorded in the state directory: %s", job->id, strerror(-e));
+		cannot_record(job, e);
+}
+
+/* --- ended -------------------------------------------------------------------------------------------------------- */
+
+static void found_ended(void *user, const char *name, const struct record *record, const char *problem)
+{
+	_cleanup_(job_unrefp) struct job *job = NULL;
+	struct registry *r = user;
+	size_t at = r->job_count;
+
+	int e = record ? job_ended_restore(name, record, &job) : 0;
+	if (e < 0)
+		problem = e == -EBADMSG ? "it does not tell of a job that ended" : strerror(-e);
+	if (problem) {
+		log_warning(NULL, "registry", "ended/%s of the state directory is dropped: %s", name, problem);
+		state_forget(r->state, "ended", name);
+		return;
+	}
+	while (at > 0 && r->jobs[at - 1]->finished_us > job->finished_us)
+		at--;
+	insert(r, job, at);
 }
 
 /* --- unfinished --------------------------------------------------------------------------------------------------- */
@@ -160,6 +208,10 @@ static void found(void *user, const char *name, const struct record *record, con
 	struct registry *r = user;
 	const char *file = record ? record_get(record, "file") : NULL;
 
+	if (registry_job_find(r, name)) {
+		state_forget(r->state, "jobs", name); /* it ended, and the daemon a moment later */
+		return;
+	}
 	if (problem || !file || strlen(name) >= sizeof(((struct job *)0)->id)) {
 		give_up(r, name, problem ? problem : "its record is incomplete");
 		return;
@@ -177,7 +229,9 @@ static void found(void *user, const char *name, const struct record *record, con
 
 void registry_jobs_resume(struct registry *r)
 {
-	int e = state_load(r->state, "jobs", found, r);
+	int e = state_load(r->state, "ended", found_ended, r);
+	if (e == 0)
+		e = state_load(r->state, "jobs", found, r);
 	if (e < 0)
 		log_warning(NULL, "registry", "the jobs of the state directory cannot be read: %s", strerror(-e));
 }

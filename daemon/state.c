@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 
-#include "daemon/state.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,21 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/state-private.h"
+
 #define STATE_VERSION 1
 #define RECORDS_MAX 8192 /* of a kind; a directory with more is not ours */
 
-struct state {
-	int directory; /* -1: remembers nothing */
-	int lock;
-};
-
-static const char *const kinds[] = {"boards", "hubs", "jobs", "resume"};
-
-static void closep(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
+static const char *const kinds[] = {"boards", "hubs", "jobs", "ended", "resume"};
 
 static int text_error(char **ret_text, int error, const char *dir, const char *what)
 {
@@ -53,7 +42,7 @@ static int make_directory(const char *dir)
 
 static int read_small(int directory, const char *name, char *buffer, size_t size, size_t *ret_size)
 {
-	_cleanup_(closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_(state_fd_closep) int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	size_t n = 0;
 
 	if (fd < 0)
@@ -72,9 +61,9 @@ static int read_small(int directory, const char *name, char *buffer, size_t size
 	return 0;
 }
 
-static int write_small(int directory, const char *name, const char *data, size_t size)
+int state_write(int directory, const char *name, const char *data, size_t size)
 {
-	_cleanup_(closep) int fd = openat(directory, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_(state_fd_closep) int fd = openat(directory, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return -errno;
@@ -97,7 +86,7 @@ static int check_version(struct state *s, const char *dir, char **ret_text)
 	int r = read_small(s->directory, "version", text, sizeof(text), &size);
 	if (r == -ENOENT) {
 		int n = snprintf(text, sizeof(text), "%d\n", STATE_VERSION);
-		r = write_small(s->directory, "version", text, (size_t)n);
+		r = state_write(s->directory, "version", text, (size_t)n);
 		return r < 0 ? text_error(ret_text, r, dir, "cannot be written") : 0;
 	}
 	if (r < 0)
@@ -153,20 +142,20 @@ void state_close(struct state *s)
 {
 	if (!s)
 		return;
-	closep(&s->lock);
-	closep(&s->directory);
+	state_fd_closep(&s->lock);
+	state_fd_closep(&s->directory);
 	free(s);
 }
 
-static bool is_name(const char *name)
+bool state_is_name(const char *name)
 {
 	return *name && *name != '.' && strlen(name) <= 128 &&
 		!name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-")];
 }
 
-static int open_kind(struct state *s, const char *kind)
+int state_open_kind(int directory, const char *kind)
 {
-	int fd = openat(s->directory, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(directory, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -176,22 +165,22 @@ int state_save(struct state *s, const char *kind, const char *name, const struct
 
 	if (s->directory < 0)
 		return 0;
-	if (!is_name(name))
+	if (!state_is_name(name))
 		return -EINVAL;
-	_cleanup_(closep) int directory = open_kind(s, kind);
+	_cleanup_(state_fd_closep) int directory = state_open_kind(s->directory, kind);
 	if (directory < 0)
 		return directory;
 	_cleanup_free_ char *text = record_print(r, &size);
-	return text ? write_small(directory, name, text, size) : -ENOMEM;
+	return text ? state_write(directory, name, text, size) : -ENOMEM;
 }
 
 int state_forget(struct state *s, const char *kind, const char *name)
 {
 	if (s->directory < 0)
 		return 0;
-	if (!is_name(name))
+	if (!state_is_name(name))
 		return -EINVAL;
-	_cleanup_(closep) int directory = open_kind(s, kind);
+	_cleanup_(state_fd_closep) int directory = state_open_kind(s->directory, kind);
 	if (directory < 0)
 		return directory;
 	return unlinkat(directory, name, 0) < 0 && errno != ENOENT ? -errno : 0;
@@ -223,7 +212,7 @@ int state_load(struct state *s, const char *kind,
 
 	if (s->directory < 0)
 		return 0;
-	int fd = open_kind(s, kind);
+	int fd = state_open_kind(s->directory, kind);
 	if (fd < 0)
 		return fd;
 	DIR *directory = fdopendir(fd);
@@ -232,7 +221,7 @@ int state_load(struct state *s, const char *kind,
 		return -ENOMEM;
 	}
 	while ((entry = readdir(directory)) && count < RECORDS_MAX)
-		if (is_name(entry->d_name)) {
+		if (state_is_name(entry->d_name)) {
 			count++;
 			load_one(dirfd(directory), entry->d_name, each, user);
 		}

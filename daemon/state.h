@@ -7,12 +7,16 @@
  *     boards/ID        a board's identity and what was learnt about it
  *     hubs/PATH        a hub that a section names, and when it was last there
  *     jobs/ID          an unfinished job
+ *     ended/ID         a job that ended (job-ended), the newest LIMIT_JOBS_KEPT
  *     resume/ID        a board that the daemon before left at rest, with its tty kept open (device-resume)
  *     images/          belongs to the image store
  *
  * A record is replaced by rename, so that it is the old or the new one, never half of it, whenever the daemon dies. It is
  * not synced to the disk: a record is some hundred bytes written on the loop, and what a host's power cut may lose is
- * learnt again; what an update did is read from the board. The directory is locked while it is open: one daemon at a time. */
+ * learnt again; what an update did is read from the board. Only what ended jobs leave may be large: a thread of the pool
+ * writes it. The directory is locked while it is open: one daemon at a time. */
+
+#include <uv.h>
 
 #include "daemon/record.h"
 
@@ -26,6 +30,10 @@ DEFINE_FREEP(struct state, state_close)
 
 /* name: [a-z0-9._-]+, not starting with a dot. Failures are for the log: the daemon goes on without. */
 int state_save(struct state *s, const char *kind, const char *name, const struct record *r);
+/* Off the loop, a moment later; removes the record of the same name of the kind instead_of (or NULL) once it is there: of the
+ * two, one is always found. What fails on the disk is logged. The loop must run until it is done. */
+int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
+		const char *instead_of);
 int state_forget(struct state *s, const char *kind, const char *name);
 /* Calls each() for every record of a kind; what cannot be read is told by each(record NULL, a sentence) and left alone. */
 int state_load(struct state *s, const char *kind,

@@ -30,6 +30,7 @@ enum trace_kind {
 #define X(name, text) TRACE_##name,
 	TRACE_KINDS(X)
 #undef X
+	TRACE_KIND_COUNT
 };
 const char *trace_kind_name(enum trace_kind kind);
 

@@ -197,6 +197,39 @@ START_TEST(remembers)
 }
 END_TEST
 
+/* On the disk once the loop has run; of the two records one is always there. */
+START_TEST(saves_later)
+{
+	_cleanup_(record_freep) struct record *r = NULL;
+	struct state *s = open_state(), *other;
+	uv_loop_t loop;
+	uv_loop_init(&loop);
+	record_new(&r);
+	record_set(r, "serial", "L\x01");
+	ck_assert_int_eq(save(s, "two", "old"), 0);
+	ck_assert_int_eq(state_save(s, "jobs", "two", r), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "../two", r, "jobs"), -EINVAL);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, "jobs"), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "three", r, NULL), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "none", "four", r, "jobs"), 0); /* logged */
+	record_set(r, "serial", "changed");
+	/* What is on its way keeps others out. */
+	state_close(s);
+	ck_assert_int_eq(state_open(dir, &other, &problem), -EBUSY);
+	free(TAKE_PTR(problem));
+	uv_run(&loop, UV_RUN_DEFAULT);
+	ck_assert_int_eq(uv_loop_close(&loop), 0);
+	s = open_state();
+	ck_assert_ptr_null(get("jobs/two"));
+	ck_assert_str_eq(get("boards/two"), "serial=L%01\n");
+	ck_assert_str_eq(get("boards/three"), "serial=L%01\n");
+	state_close(s);
+	ck_assert_int_eq(state_open(NULL, &s, &problem), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, NULL), 0);
+	state_close(s);
+}
+END_TEST
+
 START_TEST(names_cannot_lead_out)
 {
 	static const char *const names[] = {"", ".", "..", "../x", "a/b", ".hidden", "UPPER", "a b"};
@@ -305,6 +338,7 @@ int main(void)
 	tcase_add_test(t, numbers);
 	tcase_add_test(t, bounds);
 	tcase_add_test(t, remembers);
+	tcase_add_test(t, saves_later);
 	tcase_add_test(t, names_cannot_lead_out);
 	tcase_add_test(t, a_damaged_record_is_told_and_left);
 	tcase_add_test(t, a_record_that_was_being_written_is_ignored);

@@ -155,25 +155,103 @@ START_TEST(evidence)
 	_cleanup_free_ struct job_evidence *e = NULL;
 	struct trace *t;
 	struct console *c;
-	char line[EVIDENCE_LINE_BYTES + 2];
+	char line[LIMIT_EVIDENCE_LINE_BYTES + 2];
 	static const struct console_callbacks none;
 	ck_assert_int_eq(trace_new(&t), 0);
 	ck_assert_int_eq(console_new(&none, NULL, &c), 0);
-	add(t, EVIDENCE_ENTRIES + 1);
+	add(t, LIMIT_EVIDENCE_ENTRIES + 1);
 	memset(line, 'x', sizeof(line));
 	line[sizeof(line) - 1] = '\n';
-	for (unsigned int i = 0; i < EVIDENCE_LINES; i++)
+	for (unsigned int i = 0; i < LIMIT_EVIDENCE_LINES; i++)
 		console_feed(c, (const uint8_t *)"old\n", 4, i);
 	console_feed(c, (const uint8_t *)line, sizeof(line), 9);
 	e = job_evidence_new(c, t);
 	console_free(c);
 	trace_free(t);
-	ck_assert_uint_eq(e->line_count, EVIDENCE_LINES);
+	ck_assert_uint_eq(e->line_count, LIMIT_EVIDENCE_LINES);
 	ck_assert_uint_eq(e->lines[0].number, 2);
-	ck_assert_uint_eq(e->lines[EVIDENCE_LINES - 1].size, EVIDENCE_LINE_BYTES);
-	ck_assert_mem_eq(e->lines[EVIDENCE_LINES - 1].text, line, EVIDENCE_LINE_BYTES);
-	ck_assert_uint_eq(e->entry_count, EVIDENCE_ENTRIES);
+	ck_assert_uint_eq(e->lines[LIMIT_EVIDENCE_LINES - 1].size, LIMIT_EVIDENCE_LINE_BYTES);
+	ck_assert_mem_eq(e->lines[LIMIT_EVIDENCE_LINES - 1].text, line, LIMIT_EVIDENCE_LINE_BYTES);
+	ck_assert_uint_eq(e->entry_count, LIMIT_EVIDENCE_ENTRIES);
 	ck_assert_uint_eq(e->entries[0].number, 2);
+}
+END_TEST
+
+/* In the record of a job and out of it again. */
+START_TEST(evidence_is_recorded)
+{
+	_cleanup_(record_freep) struct record *r = NULL;
+	_cleanup_free_ struct job_evidence *before = NULL, *after = NULL;
+	_cleanup_(trace_freep) struct trace *t = NULL;
+	_cleanup_(console_freep) struct console *c = NULL;
+	static const struct console_callbacks none;
+	static const uint8_t printed[] = "ASSERTION FAIL\n\n\0\xff\x1b[31m\n";
+	const struct trace_entry answer = {.kind = TRACE_RECEIVED, .op = 3, .group = 65535, .id = 255, .sequence = 254, .size = 4000000000,
+		.round_trip_us = 3999999999, .rc_group = -1, .rc = INT64_MAX};
+	ck_assert_int_eq(trace_new(&t), 0);
+	ck_assert_int_eq(console_new(&none, NULL, &c), 0);
+	ck_assert_int_eq(record_new(&r), 0);
+	console_feed(c, printed, sizeof(printed) - 1, 7);
+	trace_add(t, &answer);
+	trace_event(t, TRACE_CLOSE, 0, "%s", " 100% \n=\xff");
+	trace_event(t, TRACE_TYPED, 5, NULL);
+	before = job_evidence_new(c, t);
+	ck_assert_int_eq(job_evidence_remember(before, r), 0);
+	ck_assert_int_eq(job_evidence_restore(r, &after), 0);
+	ck_assert_uint_eq(after->line_count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct console_line *a = &after->lines[i], *b = &before->lines[i];
+		ck_assert_uint_eq(a->number, b->number);
+		ck_assert_uint_eq(a->time_us, b->time_us);
+		ck_assert_int_eq(a->mark, b->mark);
+		ck_assert_uint_eq(a->size, b->size);
+		ck_assert_mem_eq(a->text, b->text, b->size);
+	}
+	ck_assert_uint_eq(after->entry_count, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const struct trace_entry *a = &after->entries[i], *b = &before->entries[i];
+		ck_assert_uint_eq(a->number, b->number);
+		ck_assert_uint_eq(a->time_us, b->time_us);
+		ck_assert_int_eq(a->kind, b->kind);
+		ck_assert_uint_eq(a->op, b->op);
+		ck_assert_uint_eq(a->group, b->group);
+		ck_assert_uint_eq(a->id, b->id);
+		ck_assert_uint_eq(a->sequence, b->sequence);
+		ck_assert_uint_eq(a->size, b->size);
+		ck_assert_uint_eq(a->round_trip_us, b->round_trip_us);
+		ck_assert_uint_eq(a->attempt, b->attempt);
+		ck_assert_int_eq(a->rc_group, b->rc_group);
+		ck_assert_int_eq(a->rc, b->rc);
+		ck_assert_str_eq(a->text, b->text);
+	}
+}
+END_TEST
+
+/* The largest there can be fits a record. */
+START_TEST(largest_evidence_is_recorded)
+{
+	_cleanup_(record_freep) struct record *r = NULL, *again = NULL;
+	_cleanup_free_ struct job_evidence *e = calloc(1, sizeof(*e)), *after = NULL;
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	ck_assert_int_eq(record_new(&r), 0);
+	memset(e->text, 0xff, sizeof(e->text));
+	for (e->line_count = 0; e->line_count < LIMIT_EVIDENCE_LINES; e->line_count++)
+		e->lines[e->line_count] = (struct console_line){.number = INT64_MAX, .time_us = INT64_MAX, .text = e->text[e->line_count],
+			.size = LIMIT_EVIDENCE_LINE_BYTES, .mark = CONSOLE_MCUBOOT_BOOT};
+	for (e->entry_count = 0; e->entry_count < LIMIT_EVIDENCE_ENTRIES; e->entry_count++) {
+		e->entries[e->entry_count] = (struct trace_entry){.number = INT64_MAX, .time_us = INT64_MAX, .kind = TRACE_RECEIVED, .op = 255,
+			.group = 65535, .id = 255, .sequence = 255, .size = UINT32_MAX, .round_trip_us = UINT32_MAX, .attempt = 65535,
+			.rc_group = INT16_MAX, .rc = INT64_MAX};
+		memset(e->entries[e->entry_count].text, 0xff, TRACE_TEXT - 1);
+	}
+	ck_assert_int_eq(job_evidence_remember(e, r), 0);
+	text = record_print(r, &size);
+	ck_assert_uint_lt(size + 3 * LIMIT_JOB_FAILURE_BYTES + 4096, RECORD_BYTES_MAX);
+	ck_assert_int_eq(record_parse(text, size, &again, NULL), 0);
+	ck_assert_int_eq(job_evidence_restore(again, &after), 0);
+	ck_assert_uint_eq(after->line_count, LIMIT_EVIDENCE_LINES);
+	ck_assert_uint_eq(after->entry_count, LIMIT_EVIDENCE_ENTRIES);
 }
 END_TEST
 
@@ -186,6 +264,8 @@ int main(void)
 	tcase_add_test(tcase, kept_whole);
 	tcase_add_loop_test(tcase, readers, 0, (int)ARRAY_SIZE(rows));
 	tcase_add_test(tcase, evidence);
+	tcase_add_test(tcase, evidence_is_recorded);
+	tcase_add_test(tcase, largest_evidence_is_recorded);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
