@@ -41,8 +41,12 @@ int check_end(struct job *job, int result)
 	struct update *u = update_of(job);
 
 	if (result < 0)
-		return update_fail_answer(u, -ENODEV);
+		return u->only_look ? -ECANCELED : update_fail_answer(u, -ENODEV);
 	u->resumed = false;
+	if (u->only_look) {
+		u->query = QUERY_STATE;
+		return update_goto(u, "inspect");
+	}
 	u->phase = PHASE_BEFORE;
 	return JOB_AGAIN;
 }
@@ -218,6 +222,21 @@ static int decide(struct update *u)
 	return update_goto(u, "mark");
 }
 
+/* Of a job that ended with its daemon while the board was marked: what runs, and what the next reset boots. If the board was
+ * reset meanwhile, there is no way back. */
+static int decide_left(struct update *u)
+{
+	const struct image_slot *active = update_active(u), *found = update_found(u);
+
+	learn_mode(u);
+	if (found && found == active)
+		return decide_active(u, found);
+	if (active)
+		snprintf(u->old_version, sizeof(u->old_version), "%s", active->version);
+	u->phase = !found ? PHASE_UPLOADING : found->pending ? PHASE_MARKED : PHASE_UPLOADED;
+	return -ECANCELED;
+}
+
 /* Slot information says which number an upload to a slot takes. Where that is not the number of the slot's image, it is one of
  * the slot (SMP §5.1). */
 static void take_target(struct update *u)
@@ -357,7 +376,9 @@ int inspect_end(struct job *job, int result)
 		if (result < 0)
 			return update_fail_answer(u, result);
 		result = update_take_state(u);
-		return result < 0 ? update_fail_answer(u, result) : decide(u);
+		if (result < 0)
+			return update_fail_answer(u, result);
+		return u->only_look ? decide_left(u) : decide(u);
 	}
 	/* Everything else is good to know, and no more. */
 	if (result == -ENODEV)

@@ -53,6 +53,7 @@ struct update {
 	struct blob *blob;
 	enum update_phase phase;
 	bool resumed; /* from an earlier daemon, and its board was not seen yet */
+	bool only_look; /* ... and nobody wants it any more: it says where the board stands, and ends */
 	unsigned int image; /* whose entries count: the one of the options, unless that is the number of a slot */
 	bool direct; /* the number asked for names a slot (CONFIG_MCUMGR_GRP_IMG_DIRECT_UPLOAD): this one of the image */
 	unsigned int direct_slot;

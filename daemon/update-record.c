@@ -47,6 +47,7 @@ int update_remember(const struct job *job, struct record *r)
 		{"timeout_ms", o->timeout_ms},
 		{"recovery", u->recovery},
 		{"flagless", u->flagless},
+		{"cancelled", job->cancelled},
 		{"started_us", job->started_us},
 		{"listed_image", o->has_image ? u->image + 1 : 0}, /* another than was asked for: update-inspect.c */
 	};

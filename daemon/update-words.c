@@ -212,7 +212,7 @@ void update_explain(struct job *job, int error)
 	struct parameters p = {0};
 
 	if (error == -ECANCELED) {
-		common(u, &p, u->resumed ? "The daemon ended in the middle of it" : "It was cancelled");
+		common(u, &p, u->resumed || u->only_look ? "The daemon ended in the middle of it" : "It was cancelled");
 		job_fail(job, error, "Cancelled", parameters_finish(&p));
 	} else {
 		update_fail_answer(u, error);

@@ -79,8 +79,8 @@ int update_resume(struct registry *registry, const char *id, const struct record
 		return r;
 	snprintf(u->job.id, sizeof(u->job.id), "%s", id);
 	r = update_restore(u, record);
-	/* No upload comes to a reset. */
-	if (r == 0 && options.upload_only && u->phase >= PHASE_RESET)
+	/* No upload comes to a mark. */
+	if (r == 0 && options.upload_only && u->phase >= PHASE_MARKING)
 		r = -EBADMSG;
 	if (r < 0) {
 		job_loop_drop(&u->job);
@@ -91,9 +91,11 @@ int update_resume(struct registry *registry, const char *id, const struct record
 		u->job.step = u->job.next;
 		u->deadline_ms = update_now(u) + update_boot_timeout(u);
 		u->resets = 1;
-	} else if (!u->job.detached) {
-		/* Whoever asked for it went with the daemon before. */
-		u->job.cancelled = true;
+	} else if (!u->job.detached || record_number(record, "cancelled", 0) == 1) {
+		/* Whoever asked for it went with the daemon before, or did not want it any more. A board that may be marked is
+		 * looked at first. */
+		u->only_look = u->phase >= PHASE_MARKING;
+		u->job.cancelled = !u->only_look;
 	}
 	registry_job_add(registry, &u->job);
 	job_loop_start(&u->job);

@@ -31,7 +31,8 @@ int update_start(struct device *device, struct blob *blob, const struct update_o
 struct record;
 struct registry;
 /* Goes on with a job that an earlier daemon left, once its board is there: from the board's own list of images; after the
- * reset with looking at what it booted. Unless it was detached or past the reset: then it is listed as cancelled. */
+ * reset with looking at what it booted. Unless it was neither detached nor past the reset, or cancelled before that: then it
+ * is listed as cancelled, and says where it left the board. */
 int update_resume(struct registry *registry, const char *id, const struct record *record, struct blob *blob);
 /* Gives a resumed job its board. */
 void update_adopt(struct job *job, struct device *device);

@@ -8,6 +8,7 @@ import random
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 import rack as racks
@@ -226,11 +227,7 @@ def killed_at(rack, image, detached, at, how, boards):
     assert rack.stop(how) in (0, -signal.SIGKILL)
     rack.start()
     client = rack.ready(*boards)
-    ends = {}
-    for board, job in jobs.items():
-        if any(j['id'] == job for j in client.call('Jobs')['jobs']):
-            ends[board] = updates.watch(client, job)
-    return ends
+    return {board: updates.watch(client, job) for board, job in jobs.items()}
 
 
 @pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
@@ -243,8 +240,7 @@ def test_daemon_is_killed_and_goes_on(rack, length, seed, how):
         new = updates.Image(r.dir, version=f'{version}.0.0')
         ends = killed_at(r, new, True, at, how, boards)
         for board in boards:
-            # One that had ended is forgotten with its daemon; every other one went on to the new image.
-            end = ends.get(board, {'outcome': 'updated'})
+            end = ends[board]  # that of a job which had ended is kept; every other one went on to the new image
             assert not isinstance(end, racks.Error), (end, r.text()[-3000:])
             assert updates.check(r, end, new, board) == 'new'
 
@@ -261,6 +257,92 @@ def test_daemon_is_killed_and_the_client_with_it(rack, length):
                 assert end.name == 'Cancelled' and 'daemon ended' in end.parameters['message'], end
             updates.check(r, end, new, board)
         updates.settle_all(r, new)
+
+
+MEANWHILE = {None: '', 'reset': 'reset', 'power-cut': 'power-cut ms=100'}
+
+
+@pytest.mark.parametrize('meanwhile', MEANWHILE)
+@pytest.mark.parametrize('step', STEPS)
+def test_daemon_is_killed_in_a_step(rack, image, step, meanwhile):
+    """Whatever it was at, and whatever the board does while there is no daemon: the next one says how it ended, and that is so.
+    One of the jobs is detached, the other one's client goes with the daemon."""
+    r = rack('detached', 'attached', keys='baud=1000000')
+    r.ready()
+    jobs = {}
+    for board in r.boards:
+        client = r.client()
+        updates.begin(client, image, board, detached=board == 'detached')
+        jobs[board] = client
+    # The second one is wherever it is when the first one is there.
+    for board, client in jobs.items():
+        reached = updates.until(client, step if board == 'detached' else 'check')
+        jobs[board] = reached['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    for board in r.boards if meanwhile else ():
+        r.sim.command(f'{board} {MEANWHILE[meanwhile]}')
+        Control(r, board)('wait phase=app timeout=20000')
+    r.start()
+    client = r.ready()
+    for board, job in jobs.items():
+        end = updates.watch(client, job)
+        verdict = updates.check(r, end, image, board)
+        assert verdict in ('old', 'new'), (board, end)
+        if board == 'detached' and not meanwhile:
+            assert verdict == 'new', (end, r.text()[-3000:])
+        listed = next(j for j in client.call('Jobs')['jobs'] if j['id'] == job)
+        assert listed['state'] == {'new': 'done'}.get(verdict, listed['state']) != 'running'
+    updates.settle_all(r, image)
+
+
+def test_a_cancelled_job_stays_cancelled(rack, image):
+    """Asked to stop while it waits to hear whether the mark arrived; the daemon is killed before it knows."""
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    updates.begin(c, image, detached=True)
+    job = updates.until(c, 'mark')['job']
+    other = r.client()
+    other.call('JobCancel', job=job)
+    assert [j['state'] for j in other.call('Jobs')['jobs']] == ['running']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.sim.command('a wait-idle')  # it has read all that the daemon wrote
+    r.sim.command('a clear-faults')
+    r.start()
+    end = updates.watch(r.ready(), job)
+    assert end.name == 'Cancelled' and 'not marked' in end.parameters['message'], end
+    assert updates.check(r, end, image) == 'old'
+    updates.settle(r, image)
+
+
+@pytest.mark.parametrize('reset', [False, True], ids=['left alone', 'reset meanwhile'])
+@pytest.mark.parametrize('when', ['before', 'after'])
+def test_a_mark_that_may_have_arrived(rack, image, when, reset):
+    """The daemon and its client are killed while it is not known whether the board is marked: the next daemon looks."""
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    r.sim.command(f'a fault lose-{"request" if when == "before" else "reply"} group=1 id=0 op=write count=0')
+    updates.begin(c, image)
+    job = updates.until(c, 'mark')['job']
+    end = time.monotonic() + racks.SECONDS
+    while when == 'after' and not updates.other(r.sim.state())['pending']:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.sim.command('a wait-idle')  # it has read all that the daemon wrote
+    r.sim.command('a clear-faults')
+    if reset:
+        r.sim.command('a reset')
+        r.sim.wait('boots>=2')
+        r.sim.wait('phase=app')
+    r.start()
+    end = updates.watch(r.ready(), job)
+    verdict = updates.check(r, end, image)
+    if when == 'after' and reset:
+        assert verdict == 'new', end
+    else:
+        assert verdict == 'old' and ('is marked' in end.parameters['message']) == (when == 'after'), end
+    updates.settle(r, image)
 
 
 def test_a_job_waits_for_its_board(rack, image):
