@@ -60,6 +60,20 @@ def test_images_at_every_boundary(boards, tmp_path):
         assert updates.other(state)['hash'] == image.hash and state['dropped_packets'] == 0, board
 
 
+@pytest.mark.parametrize('buffers', [3, 8])
+@pytest.mark.parametrize('line', ['baud=460800,latency_ms=4', 'baud=1000000,latency_ms=16', 'baud=3000000,latency_ms=2'])
+def test_never_more_requests_than_the_board_has_buffers(rack, tmp_path, buffers, line):
+    """A real board may end with a request that finds no buffer: a packet has one from its first line on, a reply until its
+    last byte has left. Pages of flash that take longer to erase than the cable holds fill them all."""
+    r = rack('a', keys=f'burst=ok,buf_count={buffers},page_us=40000,{line}')
+    client, image = r.ready(), updates.Image(tmp_path)
+    data = base64.b64encode(random.Random(1).randbytes(12000)).decode()
+    assert client.call('ImageUpload', device='a', file=client.put(image.data)['hash'])['outcome'] == 'uploaded'
+    assert client.call('FileWrite', device='a', path='/lfs1/s', data=data)['verified']
+    assert client.call('FileRead', device='a', path='/lfs1/s')['data'] == data
+    assert r.sim.state('a')['dropped_packets'] == 0
+
+
 def test_a_reply_too_large_is_explained(boards):
     error = boards.client().fails('Tasks', device='b96').parameters
     assert (error['rc'], error['name']) == (7, 'EMSGSIZE') and "does not fit the board's buffer" in error['message']

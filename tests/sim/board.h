@@ -111,6 +111,12 @@ struct message_queue {
 
 #define LINE_BUF_MAX 1024
 
+/* When replies have left, by the rate of the UART: until then their buffers are held. */
+struct departures {
+	uint64_t free_us, at[32];
+	size_t next;
+};
+
 struct board_ram {
 	struct upload upload;
 	struct open_file file;
@@ -121,6 +127,7 @@ struct board_ram {
 	struct message_queue lines;    /* complete lines that wait for the CPU */
 	struct message_queue requests; /* complete packets that wait for the SMP thread */
 	struct message_queue replies;  /* of the request that is being worked on */
+	struct departures departures;
 	bool busy;
 	bool reset_pending;
 	bool clock_set;

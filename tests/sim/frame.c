@@ -92,6 +92,11 @@ static size_t line_text(enum frame_style style, const uint8_t *line, size_t len)
 	return len;
 }
 
+bool frame_line_begins(const uint8_t *line, size_t len)
+{
+	return len >= 2 && get_be16(line) == START;
+}
+
 bool frame_rx_line(struct frame_rx *rx, enum frame_style style, const uint8_t *line, size_t len,
 		   const uint8_t **ret_msg, size_t *ret_len)
 {

@@ -29,6 +29,9 @@ void frame_rx_clear(struct frame_rx *rx);
 /* Forgets what was received, and sets how large a packet may become. */
 void frame_rx_reset(struct frame_rx *rx, size_t cap);
 
+/* Whether a line is the first one of a packet. */
+bool frame_line_begins(const uint8_t *line, size_t len);
+
 /*
  * Takes one line, its newline included. Returns true when it completes a
  * packet with a good CRC: *ret_msg points to the message (header and payload)

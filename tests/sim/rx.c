@@ -70,15 +70,38 @@ static uint64_t life(const struct board *b)
 	return b->stats.boots + b->stats.power_cuts;
 }
 
+static uint64_t bytes_said(const struct board *b)
+{
+	return b->link.tx_bytes + b->link.out.bytes + b->link.lost_bytes;
+}
+
+/*
+ * The SMP thread puts a reply on the UART byte by byte, and holds the request
+ * and the reply until the last one has left. The bytes are handed on at once,
+ * the cable paces them; only the books are kept here.
+ */
+static void note_departure(struct board *b, uint64_t bytes)
+{
+	uint64_t rate = b->set.uart ? b->set.uart : b->set.baud, now = loop_now();
+	struct departures *d = &b->ram.departures;
+
+	if (!rate)
+		return;
+	d->free_us = (d->free_us > now ? d->free_us : now) + bytes * 10 * 1000000u / rate;
+	d->at[d->next++ % ARRAY_SIZE(d->at)] = d->free_us;
+}
+
 static void send_replies(struct board *b)
 {
-	uint64_t born = life(b);
+	uint64_t born = life(b), said = bytes_said(b);
 
 	while (born == life(b) && b->ram.replies.first) {
 		_cleanup_(freep) struct message *m = message_pop(&b->ram.replies);
 
 		reply_send(b, m->data, m->len, &m->where);
 	}
+	if (born == life(b))
+		note_departure(b, bytes_said(b) - said);
 }
 
 void rx_answered(struct board *b, uint64_t cost_us)
@@ -109,15 +132,25 @@ static void requests_process(struct board *b)
 	}
 }
 
-/* A request that is worked on holds two buffers: its own and the reply's. */
-static void request_arrived(struct board *b, const uint8_t *msg, size_t len)
+/* A request that is worked on holds two buffers: its own and the reply's, until that has left. */
+static size_t buffers_held(const struct board *b)
 {
-	if (b->ram.requests.n + (b->ram.busy ? 2 : 0) + 1 > b->set.buf_count) {
-		b->stats.dropped_packets++;
-		return;
-	}
-	message_push(&b->ram.requests, msg, len, NULL);
-	requests_process(b);
+	const struct departures *d = &b->ram.departures;
+	uint64_t now = loop_now();
+	size_t leaving = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(d->at); i++)
+		leaving += d->at[i] > now;
+	return b->ram.requests.n + leaving + (b->ram.busy ? 2 : leaving ? 1 : 0);
+}
+
+/* A packet gets its buffer with its first line; without one all its lines are lost. */
+static bool has_buffer(struct board *b, const uint8_t *line, size_t len)
+{
+	if (!frame_line_begins(line, len) || b->frame.started || buffers_held(b) + 1 <= b->set.buf_count)
+		return true;
+	b->stats.dropped_packets++;
+	return false;
 }
 
 static void line_process(struct board *b, const uint8_t *line, size_t len)
@@ -129,12 +162,16 @@ static void line_process(struct board *b, const uint8_t *line, size_t len)
 
 	if (b->frame.cap != cap)
 		frame_rx_reset(&b->frame, cap);
+	if (app && !has_buffer(b, line, len))
+		return;
 	if (!frame_rx_line(&b->frame, app ? FRAME_ZEPHYR : FRAME_MCUBOOT, line, len, &msg, &msg_len))
 		return;
-	if (app)
-		request_arrived(b, msg, msg_len);
-	else
+	if (!app) {
 		recovery_message(b, msg, msg_len);
+		return;
+	}
+	message_push(&b->ram.requests, msg, msg_len, NULL);
+	requests_process(b);
 }
 
 /* Whether a line has to wait, and how many may. */

@@ -48,8 +48,8 @@ struct settings {
 	uint64_t slot_size, images;
 	uint64_t buf_size, buf_count, line_bufs, line_len, line_us;
 	uint64_t rec_buf, rec_align;
-	uint64_t baud, latency_ms;
-	uint64_t boot_ms, swap_ms_per_kb, reset_delay_ms, wait_dfu_ms, erase_ms, write_us;
+	uint64_t baud, latency_ms, uart;
+	uint64_t boot_ms, swap_ms_per_kb, reset_delay_ms, wait_dfu_ms, erase_ms, write_us, page_us;
 	bool burst_lost;
 	bool banner, shell, dead, recovery, hang_up, bus_power, no_app, downgrade;
 	bool params, echo, bootloader_info, datetime, mpstat, build_time, transport, enumerate, image_group, slot_info;

@@ -283,7 +283,7 @@ static int answer(struct board *b, const struct request *req, bool is_short, uin
 	if (!rc && is_short)
 		rc = RC_CORRUPT;
 	/* The answer needs a buffer of its own beside those that hold requests. */
-	if (!rc && b->ram.requests.n + 2 > b->set.buf_count)
+	if (!rc && b->ram.requests.n + b->frame.started + 2 > b->set.buf_count)
 		rc = RC_NOMEM;
 	if (!rc)
 		rc = run_handler(b, req, &reply);

@@ -366,6 +366,29 @@ def test_rc_2_when_only_the_reply_finds_no_buffer(start):
     assert [port.receive().map for _ in range(4)] == [{}, {'rc': 2}, {'r': 'x'}, {'r': 'x'}]
 
 
+def test_a_packet_has_its_buffer_from_its_first_line_on(start):
+    sim, port = start('erase_ms=300,buf_count=3')
+    port.send(wire.frame(wire.message(WRITE, 63, 0, {}, seq=1)))
+    sim.wait('busy=1')
+    lines = three_lines(2).splitlines(keepends=True)
+    port.send(lines[0])  # takes the last one
+    port.send(b''.join(lines[1:]) + wire.frame(echo(seq=3)))
+    assert [port.receive().seq for _ in range(2)] == [1, 2]
+    last(port)
+    assert sim.state()['dropped_packets'] == 1
+
+
+def test_a_reply_holds_its_buffers_until_it_has_left(start):
+    """140 bytes at 1200 baud: more than a second, in which the first two of the three hold all three buffers."""
+    sim, port = start('uart=1200,buf_count=3')
+    port.send(wire.frame(echo('z' * 90, seq=1)) + wire.frame(echo('z' * 90, seq=2)) + wire.frame(echo(seq=3)))
+    assert [port.receive().seq for _ in range(2)] == [1, 2]
+    sim.settle(port)
+    assert sim.state()['dropped_packets'] == 1
+    sim.command('a set buf_count=5')
+    last(port)
+
+
 def test_dead_board(start):
     sim, port = start()
     sim.command('a set dead=on')

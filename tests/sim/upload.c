@@ -151,6 +151,8 @@ static int write_chunk(struct board *b, const struct request *req, const struct 
 	if (flash_write(a, u->off, r->data.data, r->data.len) < 0)
 		return refuse(b, reply, IMG_FLASH_WRITE_FAILED);
 	reply->cost_us += b->set.write_us;
+	if (u->off / FLASH_SECTOR != (u->off + r->data.len) / FLASH_SECTOR)
+		reply->cost_us += b->set.page_us;
 	u->off += r->data.len;
 	if (u->off == u->size)
 		finish(b, req, a, reply);
