@@ -5,17 +5,21 @@ import base64
 import json
 import os
 import pathlib
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+import tty
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SOURCE / 'tests/daemon'), str(SOURCE / 'tests/sim')]
 
 import rack  # noqa: E402
 import simulator  # noqa: E402
+import smp_wire  # noqa: E402
 
 SECONDS = 600  # no cell takes longer
 TICK = os.sysconf('SC_CLK_TCK')
@@ -59,6 +63,27 @@ class Links:
     def clear(self):
         self.ask('clear')
 
+    def own_us(self, name, latency_ms, pings=30):
+        """What the bed itself adds to a round trip of this latency: pseudo terminals, wake-ups, a board without delay. The
+        least of some, so that it is never overrated. Before anybody else has the tty."""
+        fd = os.open(self.path(name), os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(fd)
+        self.set(baud=0, latency_us=latency_ms * 1000)
+        took = []
+        for sequence in range(pings):
+            frame = smp_wire.frame(smp_wire.message(0, 0, 0, {'d': ''}, seq=sequence))
+            began = time.perf_counter()
+            os.write(fd, frame)
+            answer = b''
+            while not answer.endswith(b'\n'):
+                if not select.select([fd], [], [], 10)[0]:
+                    raise RuntimeError('the board behind the cable does not answer')
+                answer += os.read(fd, 4096)
+            took.append(time.perf_counter() - began)
+        os.close(fd)
+        self.set(latency_us=0)
+        return max(0, 1e6 * min(took) - 2000 * latency_ms)
+
     def report(self):
         """What crossed, all cables together: {'to_board': {'wire': ...}, 'to_host': ..., 'cpu_s': ...}."""
         said = json.loads(self.ask('report'))
@@ -89,20 +114,23 @@ class Bed:
         try:
             ttys = {'b0': tty} if tty else self.simulate(self.boards, keys)
             self.links = Links(ttys, seed=seed, **link)
-            self.paced = {'baud': baud, 'latency_us': latency_ms * 1000}
+            self.own_us = 0 if tty else self.links.own_us('b0', latency_ms)
+            self.paced = {'baud': baud, 'latency_us': max(0, latency_ms * 1000 - self.own_us / 2)}
             ports = {b: self.links.path(b) for b in self.boards}
             if idle:
-                ports |= self.simulate(['idle'], '')
+                ports |= self.simulate(['idle'], '', sockets=False)
             self.start(ports, f',quiet_ms=100,baud={baud or 1000000}{port}')
         except BaseException:
             self.close()
             raise
 
-    def simulate(self, boards, keys):
-        keys = 'boot_ms=0,image_check=on,slot_size=2M' + (',' + keys if keys else '')
-        sim = simulator.Simulator(*(f'{b},{keys}' for b in boards))
+    def simulate(self, boards, keys, sockets=True):
+        """sockets: the other end is a cable, which needs no tty there."""
+        keys = f'boot_ms=0,image_check=on,slot_size=2M' + (',' + keys if keys else '')
+        path = {b: f'{self.dir}/{b}' for b in boards}
+        sim = simulator.Simulator(*(f'{b},{keys}' + (f',unix={path[b]}' if sockets else '') for b in boards))
         self.sims.append(sim)
-        return {b: sim.path(b) for b in boards}
+        return path if sockets else {b: sim.path(b) for b in boards}
 
     def start(self, ports, options):
         self.socket = str(self.dir / 'io.mcumgr')
@@ -126,9 +154,20 @@ class Bed:
     def pace(self, **more):
         """From here on the cables are as slow and as bad as asked for."""
         self.links.set(**{**self.paced, **more})
+        self.hold(self.baud)
         self.links.clear()
 
+    def hold(self, baud):
+        """The boards hold their buffers until a reply would have left at this rate."""
+        for board in self.boards if self.sims else []:
+            self.sims[0].command(f'{board} set uart={baud}')
+
+    def dropped(self):
+        """Requests that found no buffer: on a real board each may have been its end."""
+        return sum(self.sims[0].state(board)['dropped_packets'] for board in self.boards) if self.sims else 0
+
     def unpace(self):
+        self.hold(0)
         self.links.set(baud=0, latency_us=0, loss=0, flip=0, log_between=0, log_inside=0)
 
     def client(self):

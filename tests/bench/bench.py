@@ -79,6 +79,8 @@ def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=No
             took, problem = transfer(bed, kind, size, seed, name=name), None
         except beds.rack.Error as e:
             took, problem = None, str(e)
+        if bed.dropped() and not problem:
+            problem = f'{bed.dropped()} requests found no buffer on the board'
         crossed = bed.links.report()
         return {'kind': kind, 'baud': baud, 'buf_size': buf_size, 'buf_count': buf_count, 'latency_ms': latency_ms,
                 'size': size, 'seconds': took, 'problem': problem, 'rate': size / took if took else 0,

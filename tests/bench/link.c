@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
 /* Serial cables for a benchmark: each stands between a tty (of a simulated board, or any other) and a pseudo terminal of its
- * own, which DIR/NAME points to. All of them in one process that waits for events.
+ * own, which DIR/NAME points to; TTY may be a Unix socket. All of them in one process that waits for events.
  *
  *     bench-link --dir DIR [--baud N] [--latency-us N] [--loss P] [--flip P] [--log-between P] [--log-inside P] [--seed N]
  *                --link NAME=TTY...
@@ -18,7 +18,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,6 +117,26 @@ static int open_raw(const char *path)
 	return fd;
 }
 
+static int connect_to(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || strlen(path) >= sizeof(a.sun_path))
+		die(path);
+	memcpy(a.sun_path, path, strlen(path));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
+		die(path);
+	return fd;
+}
+
+static int open_board(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) ? connect_to(path) : open_raw(path);
+}
+
 static void make_pty(struct cable *c)
 {
 	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
@@ -136,7 +159,7 @@ static void add_cable(const char *word)
 		exit(2);
 	}
 	c->name = strndup(word, (size_t)(equals - word));
-	c->ends[BOARD].fd = open_raw(equals + 1);
+	c->ends[BOARD].fd = open_board(equals + 1);
 	make_pty(c);
 	for (unsigned int i = 0; i < 2; i++) {
 		uint64_t own = seed * 2 + i;
