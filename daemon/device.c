@@ -313,6 +313,11 @@ uv_loop_t *device_loop(const struct device *d)
 	return d->private->loop;
 }
 
+unsigned int device_on_cable(const struct device *d)
+{
+	return session_on_cable(d->session);
+}
+
 bool device_watches(const struct device *d)
 {
 	return d->session && session_watches(d->session);

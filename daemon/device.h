@@ -135,6 +135,7 @@ struct device_limits {
 void device_limits(const struct device *d, struct device_limits *ret);
 /* NULL: it has none, and nothing can be waited for. */
 uv_loop_t *device_loop(const struct device *d);
+unsigned int device_on_cable(const struct device *d); /* session_on_cable */
 /* Whether the loss of a watched request would be noticed before its deadline (session_watches). */
 bool device_watches(const struct device *d);
 /* What a transfer that succeeded says of the board's window (transfer_window_learnt; 0: nothing); kept in the state directory. */

@@ -192,7 +192,7 @@ void session_take_message(struct session *s, const uint8_t *data, size_t size)
 	}
 	struct session_request *e = find_request(s, &header);
 	forget_stuck(s, header.sequence);
-	session_watch_heard(s, header.sequence);
+	session_watch_heard(s, header.sequence, size);
 	if (e)
 		take_answer(s, e, header.sequence, data + SMP_HEADER_SIZE, size - SMP_HEADER_SIZE);
 	else {

@@ -106,6 +106,7 @@ struct session {
 	unsigned int passed_over;  /* requests, since the port was opened */
 	uint64_t heard_us;	   /* when the last message came */
 	struct round_trip rhythm;  /* from then, or from the end of sending, to the next */
+	uint64_t cable_us;	   /* least time from the end of sending to the beginning of the answer; 0: not known */
 	/* sequence numbers */
 	struct session_sequence sequences[256];
 	uint8_t next_sequence;
@@ -149,7 +150,7 @@ void session_type_lost(struct session *s, const struct session_sequence *q);
 /* session-watch.c */
 uint64_t session_watch_until(const struct session *s); /* ms: when a question is due; 0: none is */
 void session_watch_ask(struct session *s, uint64_t now);
-void session_watch_heard(struct session *s, uint8_t sequence);
+void session_watch_heard(struct session *s, uint8_t sequence, size_t size);
 void session_watch_sweep(struct session *s); /* what the board has passed over is lost */
 size_t session_questions(const struct session *s); /* that fly */
 bool session_is_question(const struct session *s, const struct session_request *e);

@@ -135,7 +135,25 @@ static void correct_wire(struct session *s, const struct session_sequence *answe
 	}
 }
 
-void session_watch_heard(struct session *s, uint8_t sequence)
+/* Where bytes travel faster than the baud rate says (USB, ptys) this comes to nothing, as it should: it is not known. */
+static void measure_cable(struct session *s, const struct session_sequence *q, uint64_t now, size_t size)
+{
+	uint64_t began = now - session_wire_us(s, serial_wire_size(s->settings.framing, size));
+	uint64_t took = began > q->out_us ? began - q->out_us : 1;
+
+	if (!s->cable_us || took < s->cable_us)
+		s->cable_us = took;
+}
+
+unsigned int session_on_cable(const struct session *s)
+{
+	uint64_t one = s->message_max ? session_wire_us(s, serial_wire_size(s->settings.framing, s->message_max)) : 0;
+
+	return one ? (unsigned int)(s->cable_us / one) : 0;
+}
+
+/* size: of the answer's message */
+void session_watch_heard(struct session *s, uint8_t sequence, size_t size)
 {
 	const struct session_sequence *q = &s->sequences[sequence];
 	uint64_t now = session_now_us();
@@ -143,6 +161,7 @@ void session_watch_heard(struct session *s, uint8_t sequence)
 	if (q->number <= s->answered_number)
 		return;
 	measure(s, q, now);
+	measure_cable(s, q, now, size);
 	correct_wire(s, q, now);
 	s->heard_us = now;
 	s->answered_number = q->number;

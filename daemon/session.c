@@ -313,6 +313,7 @@ void session_set_room(struct session *s, unsigned int messages)
 void session_set_job_active(struct session *s, bool active)
 {
 	s->job_active = active;
+	s->cable_us = 0;
 	session_wake(s);
 }
 

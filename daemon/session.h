@@ -116,6 +116,10 @@ void session_set_window(struct session *s, unsigned int window);
 void session_set_room(struct session *s, unsigned int messages);
 bool session_watches(const struct session *s); /* a loss of something watched would be noticed, should it happen now */
 void session_set_job_active(struct session *s, bool active);
+/* How many of the largest messages are on the cable, or in adapters, when they follow each other without a pause: from the
+ * least time that an answer took since the job became active besides its own bytes and the request's. Not in the board's
+ * buffers, so that as many may be sent at once to a board that takes one. 0 when that is not known. */
+unsigned int session_on_cable(const struct session *s);
 void session_set_version(struct session *s, enum smp_version version);
 enum smp_version session_version(const struct session *s);
 void session_set_line_delay(struct session *s, unsigned int ms); /* as remembered from before */

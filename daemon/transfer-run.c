@@ -239,6 +239,7 @@ static void judge(struct transfer_run *run, uint32_t token, const struct answer 
 	unsigned int losses = transfer_losses(run->transfer);
 
 	transfer_tick(run->transfer, uv_hrtime() / 1000000);
+	transfer_on_cable(run->transfer, device_on_cable(run->device));
 	if (answer->error == 0)
 		transfer_reply(run->transfer, token, answer->payload);
 	else if (answer->error == -EREMOTEIO)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* File chunks: what replies mean (SMP §5.8). */
+/* Chunks of a file upload: what replies mean (SMP §5.8). */
 
 #include <errno.h>
 #include <inttypes.h>
-#include <string.h>
 
 #include "proto/transfer-private.h"
 
@@ -79,70 +78,4 @@ bool transfer_upload_refused(struct transfer *t, const struct flight *f, const s
 		transfer_go_back(t, wanted);
 	}
 	return true;
-}
-
-static bool start_download(struct transfer *t, const struct value *payload)
-{
-	uint64_t total;
-	if (!value_to_uint(value_get(payload, "len"), &total)) {
-		transfer_fail(t, -EPROTO, "the first reply has no `len`");
-		return false;
-	}
-	if (total > t->config.size) {
-		transfer_fail(t, -EFBIG, "the file has %" PRIu64 " bytes, more than the limit of %" PRIu64, total,
-			t->config.size);
-		return false;
-	}
-	t->data = malloc(total ? (size_t)total : 1);
-	if (!t->data) {
-		transfer_fail(t, -ENOMEM, "no memory for a file of %" PRIu64 " bytes", total);
-		return false;
-	}
-	t->total = total;
-	t->total_known = true;
-	t->phase = PHASE_MOVE;
-	return true;
-}
-
-static void take_data(struct transfer *t, const struct flight *f, const struct value *data)
-{
-	uint64_t end = f->chunk.offset + data->size;
-	if (f->chunk.offset > t->acknowledged) {
-		/* an older one was lost; this one can be had again */
-		transfer_stall(t);
-		if (t->state != TRANSFER_RUNNING)
-			return;
-		transfer_window_loss(t, true);
-		transfer_go_back(t, t->acknowledged);
-		return;
-	}
-	if (data->size > 0)
-		memcpy(t->data + f->chunk.offset, data->data, data->size);
-	bool predicted = end == f->end || end == t->total;
-	t->step = predicted ? t->step : data->size;
-	if (end > t->acknowledged)
-		transfer_advance(t, end);
-	transfer_window_grow(t);
-	if (!predicted)
-		transfer_go_back(t, t->acknowledged);
-	if (t->acknowledged == t->total)
-		transfer_finish(t);
-}
-
-void transfer_download_reply(struct transfer *t, const struct flight *f, const struct value *payload)
-{
-	uint64_t offset;
-	const struct value *data = value_get(payload, "data");
-	if (!value_to_uint(value_get(payload, "off"), &offset) || offset != f->chunk.offset)
-		transfer_fail(t, -EPROTO, "the reply to offset %" PRIu64 " is for another one", f->chunk.offset);
-	else if (!data || data->kind != VALUE_BYTES)
-		transfer_fail(t, -EPROTO, "the reply to offset %" PRIu64 " has no `data`", offset);
-	if (t->state != TRANSFER_RUNNING || (!t->total_known && !start_download(t, payload)))
-		return;
-	if (offset > t->total || data->size > t->total - offset)
-		transfer_fail(t, -EPROTO, "the board sent more than the %" PRIu64 " bytes of the file", t->total);
-	else if (data->size == 0 && offset < t->total)
-		transfer_fail(t, -EPROTO, "the file ended at offset %" PRIu64 " of %" PRIu64, offset, t->total);
-	else
-		take_data(t, f, data);
 }

@@ -3,7 +3,8 @@
 
 /* Inside of a transfer: shared by the transfer-*.c files only.
  *
- * transfer.c holds the flights and dispatches outcomes; transfer-image.c and transfer-file.c know what an offset means;
+ * transfer.c holds the flights and dispatches outcomes; transfer-image.c, transfer-file.c and transfer-download.c know what an
+ * offset means;
  * transfer-window.c adapts window and chunk size; transfer-encode.c knows the bytes. */
 
 #include "proto/transfer.h"
@@ -24,6 +25,11 @@ struct flight {
 	bool stale;
 };
 
+/* Of a download: asked for and not answered. */
+struct hole {
+	uint64_t from, end;
+};
+
 struct transfer {
 	struct transfer_config config; /* name, sha and data as below */
 	char *name;
@@ -41,6 +47,7 @@ struct transfer {
 	uint32_t final_token;                       /* when the last byte was first sent; 0: not yet */
 	struct flight flights[TRANSFER_WINDOW_MAX]; /* oldest first */
 	unsigned int flight_count;
+	bool ahead; /* files: the first chunk goes out right behind the close */
 
 	/* counted until there is progress */
 	unsigned int stalls, lost_in_a_row, passed_over, busy;
@@ -54,6 +61,7 @@ struct transfer {
 	unsigned int failing;	 /* share of chunks that are lost, lately; of 1024 */
 	unsigned int failing_usual; /* with a smaller window, or known not to come from it */
 	unsigned int since_raise;   /* replies since the window grew */
+	unsigned int on_cable;	    /* messages, by transfer_on_cable */
 	unsigned int test_left, test_lost, test_failing, test_window; /* chunks of a test, and what is tested */
 	unsigned int lines, lines_lost; /* sent and lost, lately */
 	size_t message_best;	 /* for a cable that loses so many lines; 0: any */
@@ -66,12 +74,14 @@ struct transfer {
 	uint8_t *data;
 	uint64_t total, step;
 	bool total_known;
+	struct hole holes[TRANSFER_WINDOW_MAX]; /* by offset */
+	unsigned int hole_count;
 };
 
 /* transfer.c */
 _printf_(3, 4) void transfer_fail(struct transfer *t, int error, const char *format, ...);
 void transfer_finish(struct transfer *t);
-/* Everything in flight becomes stale; goes on at an offset. */
+/* Everything in flight becomes stale; goes on at an offset. Downloads: what was in flight is asked for again. */
 void transfer_go_back(struct transfer *t, uint64_t offset);
 /* The board confirmed an offset beyond what was acknowledged. Whether it did so in order is transfer_window_grow's
  * matter. */
@@ -86,6 +96,10 @@ void transfer_image_reply(struct transfer *t, const struct flight *f, const stru
 void transfer_upload_reply(struct transfer *t, const struct flight *f, const struct value *payload);
 void transfer_download_reply(struct transfer *t, const struct flight *f, const struct value *payload);
 void transfer_close_reply(struct transfer *t);
+/* transfer-download.c: what was asked for and lost; what to ask for next, whose end is returned; whether all was asked for. */
+void transfer_download_miss(struct transfer *t, uint64_t from, uint64_t end);
+uint64_t transfer_download_plan(struct transfer *t, struct transfer_chunk *c);
+bool transfer_download_is_asked(const struct transfer *t);
 /* err 8/11: true when it was understood. */
 bool transfer_upload_refused(struct transfer *t, const struct flight *f, const struct value *payload);
 

@@ -8,6 +8,8 @@
  * was not to blame, and is used again. For the accidents of a cable, the best message size follows from the share of lines that are lost: a long
  * message is lost as a whole, a short one is mostly frame.
  *
+ * What is on a long cable is not in the board's buffers, which is why a window that only fills the cable is begun with.
+ *
  * credit counts replies in order since the last change; at `patience` of them one measure grows: the message first,
  * which costs the board less, then the window. The window's patience is 1 until something is lost, so that a good link
  * is filled at once. Later a growth is on trial for its first replies: if it fails, it is taken back and that patience
@@ -61,8 +63,11 @@ static void raise(struct transfer *t)
 		t->message_before = t->message;
 		t->message = 2 * t->message < t->config.message_max ? 2 * t->message : t->config.message_max;
 	} else if (t->window < t->config.window_max) {
+		unsigned int filled = t->patience_window > 1 ? 0 : t->on_cable + 1;
 		t->window_before = t->patience_window > 1 ? t->window : 0;
-		t->window++;
+		t->window = filled > t->window ? filled : t->window + 1;
+		if (t->window > t->config.window_max)
+			t->window = t->config.window_max;
 		t->since_raise = 0;
 		t->failing_usual = t->failing;
 	}
@@ -227,9 +232,18 @@ static void shrink_window(struct transfer *t)
 	}
 }
 
+/* With nothing more to send, only a deadline or a question tells of a loss, whatever caused it. */
+static bool is_at_end(const struct transfer *t)
+{
+	bool sent = t->config.kind == TRANSFER_FILE_DOWNLOAD ? transfer_download_is_asked(t) : t->sent >= t->config.size;
+	return sent && t->unanswered < BURST;
+}
+
 /* Losses that began when the window grew, or that nothing but a full board explains. */
 static bool is_overflow(const struct transfer *t, bool told)
 {
+	if (is_at_end(t))
+		return false;
 	return !told || t->unanswered >= BURST || (t->since_raise < TRIAL && t->failing < SHARE_SOME);
 }
 

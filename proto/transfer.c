@@ -70,6 +70,7 @@ int transfer_new(const struct transfer_config *config, struct transfer **ret)
 	if (c.sha)
 		t->config.sha = memcpy(t->sha, c.sha, SHA_SIZE);
 	t->phase = c.kind == TRANSFER_IMAGE_UPLOAD ? PHASE_FIRST : PHASE_CLOSE;
+	t->ahead = c.window_max > 1;
 	t->message_first = transfer_chunk_size(&t->config, true, 0, first_least(&c));
 	t->message_more = transfer_chunk_size(&t->config, false, c.size, DATA_LEAST);
 	if (t->message_more > c.message_max)
@@ -106,11 +107,25 @@ void transfer_finish(struct transfer *t)
 	t->flight_count = 0;
 }
 
+static bool is_download(const struct transfer *t)
+{
+	return t->config.kind == TRANSFER_FILE_DOWNLOAD;
+}
+
+static void miss(struct transfer *t, const struct flight *f)
+{
+	if (is_download(t) && !f->stale && !f->chunk.close)
+		transfer_download_miss(t, f->chunk.offset, f->end);
+}
+
 void transfer_go_back(struct transfer *t, uint64_t offset)
 {
-	for (unsigned int i = 0; i < t->flight_count; i++)
+	for (unsigned int i = 0; i < t->flight_count; i++) {
+		miss(t, &t->flights[i]);
 		t->flights[i].stale = true;
-	t->next = offset;
+	}
+	if (!is_download(t))
+		t->next = offset;
 }
 
 void transfer_advance(struct transfer *t, uint64_t offset)
@@ -187,10 +202,17 @@ static void trim(const struct transfer *t, struct transfer_chunk *c)
 		c->length -= over;
 }
 
+/* Boards work in order, so the first chunk need not wait for the answer to the close before it. It is only taken for good
+ * when that was answered. */
+static bool is_closing(const struct transfer *t)
+{
+	return t->phase == PHASE_CLOSE && t->ahead && current_flights(t) == 1;
+}
+
 static struct transfer_chunk plan(struct transfer *t)
 {
 	struct transfer_chunk c = {.close = true};
-	if (t->phase == PHASE_FIRST)
+	if (t->phase == PHASE_FIRST || is_closing(t))
 		c = plan_first(t);
 	else if (t->phase == PHASE_MOVE)
 		c = plan_more(t);
@@ -199,14 +221,15 @@ static struct transfer_chunk plan(struct transfer *t)
 	return c;
 }
 
-static void launch(struct transfer *t, const struct transfer_chunk *c)
+static void launch(struct transfer *t, struct transfer_chunk *c)
 {
-	bool upload = t->config.kind != TRANSFER_FILE_DOWNLOAD;
-	uint64_t end = c->offset + (upload ? c->length : t->step);
+	bool upload = !is_download(t);
+	uint64_t end = upload ? c->offset + c->length : t->phase == PHASE_MOVE ? transfer_download_plan(t, c) : 0;
 	t->flights[t->flight_count++] = (struct flight){.chunk = *c, .end = end, .before = t->sent};
 	if (c->close)
 		return;
-	t->next = end;
+	if (t->next < end)
+		t->next = end;
 	if (t->sent < end)
 		t->sent = end;
 	if (upload && end == t->config.size && t->final_token == 0)
@@ -215,14 +238,14 @@ static void launch(struct transfer *t, const struct transfer_chunk *c)
 
 int transfer_next(struct transfer *t, struct transfer_chunk *ret)
 {
-	if (t->state != TRANSFER_RUNNING || t->flight_count >= t->window)
+	if (t->state != TRANSFER_RUNNING || t->flight_count >= transfer_window(t))
 		return 0;
 	unsigned int current = current_flights(t);
-	if (t->phase != PHASE_MOVE && current > 0)
+	if (t->phase != PHASE_MOVE && current > 0 && !is_closing(t))
 		return 0;
-	if (current == 0)
+	if (current == 0 && !is_download(t))
 		t->next = t->acknowledged;
-	if (t->phase == PHASE_MOVE && t->next >= transfer_total(t))
+	if (t->phase == PHASE_MOVE && (is_download(t) ? transfer_download_is_asked(t) : t->next >= t->config.size))
 		return 0;
 	*ret = plan(t);
 	launch(t, ret);
@@ -251,9 +274,21 @@ static bool land(struct transfer *t, uint32_t token, struct flight *ret)
 	if (!f || t->state != TRANSFER_RUNNING)
 		return false;
 	*ret = *f;
-	t->unanswered = (unsigned int)(f - t->flights);
+	t->unanswered = 0;
+	for (const struct flight *older = t->flights; older < f; older++) {
+		t->unanswered += !is_download(t) || !older->stale;
+		miss(t, older);
+	}
 	drop_flights(t, 0, (unsigned int)(f - t->flights) + 1);
 	return !ret->stale;
+}
+
+/* Opens anew, a step at a time. */
+static void go_slowly(struct transfer *t)
+{
+	t->ahead = false;
+	t->losses++;
+	transfer_go_back(t, t->acknowledged);
 }
 
 void transfer_reply(struct transfer *t, uint32_t token, const struct value *payload)
@@ -262,7 +297,9 @@ void transfer_reply(struct transfer *t, uint32_t token, const struct value *payl
 	if (!land(t, token, &f))
 		return;
 	t->busy = 0;
-	if (f.chunk.close)
+	if (f.chunk.first && t->phase == PHASE_CLOSE) /* the close was lost: what this says may be of a file that was open */
+		go_slowly(t);
+	else if (f.chunk.close)
 		transfer_close_reply(t);
 	else if (t->config.kind == TRANSFER_IMAGE_UPLOAD)
 		transfer_image_reply(t, &f, payload);
@@ -289,6 +326,8 @@ void transfer_failed(struct transfer *t, uint32_t token, const struct smp_status
 	bool busy = status->group == -1 && (status->rc == SMP_ENOMEM || status->rc == SMP_EBUSY);
 	if (busy && ++t->busy < t->config.stall_max) {
 		transfer_window_busy(t);
+		t->ahead = false;
+		miss(t, &f);
 		transfer_go_back(t, t->acknowledged);
 		return;
 	}
@@ -329,7 +368,9 @@ void transfer_lost(struct transfer *t, uint32_t token, bool alive)
 	if (is_hopeless(t, &lost, alive))
 		return;
 	t->unanswered = current_flights(t) + 1;
+	t->ahead = false;
 	transfer_window_loss(t, alive);
+	miss(t, &lost);
 	transfer_go_back(t, t->acknowledged);
 	/* it may have arrived: sent again, it would be appended */
 	if (lost.chunk.first && t->config.kind == TRANSFER_FILE_UPLOAD)
@@ -358,7 +399,7 @@ unsigned int transfer_in_flight(const struct transfer *t)
 
 unsigned int transfer_window(const struct transfer *t)
 {
-	return t->window;
+	return t->phase == PHASE_CLOSE && t->ahead && t->window < 2 ? 2 : t->window;
 }
 
 unsigned int transfer_losses(const struct transfer *t)
@@ -384,6 +425,11 @@ void transfer_tick(struct transfer *t, uint64_t now_ms)
 	if (t->now_ms == 0)
 		t->progress_ms = now_ms;
 	t->now_ms = now_ms;
+}
+
+void transfer_on_cable(struct transfer *t, unsigned int messages)
+{
+	t->on_cable = messages < TRANSFER_WINDOW_MAX ? messages : TRANSFER_WINDOW_MAX;
 }
 
 static unsigned int pause_for(unsigned int times, unsigned int first, unsigned int most)

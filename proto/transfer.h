@@ -26,7 +26,8 @@
  * Files: a close goes first, because an offset of 0 sent to a file that is open appends to it (SMP §5.8), and before every
  * restart. An upload ends with a close, too: a server that closed the file after a wrong offset no longer knows where its
  * end is, leaves it open, and shows others what was there before. Uploads have exact offsets: err 8/11 carries the one
- * wanted. In a download the board chooses the chunk size. Servers truncate a file only when data arrives: an upload of
+ * wanted. In a download the board chooses the chunk size, and what arrives behind a loss is kept: only what was lost is
+ * asked for again. Where the window may grow, the first chunk goes right behind the close. Servers truncate a file only when data arrives: an upload of
  * nothing leaves a file that exists as it is. */
 
 #include <stdbool.h>
@@ -106,6 +107,10 @@ bool transfer_waits(const struct transfer *t, uint32_t token);
 
 /* The time now, before an outcome is handed over; it begins with the first one. Not needed without stall_ms. */
 void transfer_tick(struct transfer *t, uint64_t now_ms);
+
+/* How many messages the cable holds, before an outcome is handed over: while nothing was lost, the window grows to that and
+ * one more at once. 0: not known. */
+void transfer_on_cable(struct transfer *t, unsigned int messages);
 
 /* How long to wait before the next transfer_next(): the board said that it is busy or has no room, or that it still wants what
  * it was just sent; longer each time. 0: go on at once. */

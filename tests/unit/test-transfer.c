@@ -847,12 +847,35 @@ START_TEST(test_window_grows)
 }
 END_TEST
 
+/* A window that only fills the cable is begun with, unless something was lost; never one that the board cannot hold. */
+START_TEST(test_window_fills_the_cable)
+{
+	for (unsigned int on_cable = 0; on_cable < 20; on_cable++) {
+		struct transfer_config c = image_config(100000, 380, 7);
+		struct transfer *t = start(&c);
+		struct transfer_chunk chunk;
+		ck_assert_int_eq(transfer_next(t, &chunk), 1);
+		transfer_on_cable(t, on_cable);
+		apply(t, &chunk, &(struct step){ECHO_END});
+		unsigned int wanted = on_cable < 2 ? 2 : on_cable < 6 ? on_cable + 1 : 7;
+		ck_assert_uint_eq(transfer_window(t), wanted);
+		ck_assert_int_eq(transfer_next(t, &chunk), 1);
+		transfer_lost(t, chunk.token, false);
+		ck_assert_uint_lt(transfer_window(t), wanted);
+		ck_assert_int_eq(transfer_next(t, &chunk), 1);
+		apply(t, &chunk, &(struct step){ECHO_END});
+		ck_assert_uint_lt(transfer_window(t), wanted);
+		transfer_free(t);
+	}
+}
+END_TEST
+
 /* What is learnt, and begun with the next time. queue: what the board holds; begin: learnt before, 0: nothing; lose: so many
- * chunks in a row, near the end. */
+ * chunks in a row, near the end or from there. */
 static const struct {
 	const char *what;
 	uint64_t size;
-	unsigned int queue, begin, lose, least, most;
+	unsigned int queue, begin, lose, least, most, from;
 } learnt_rows[] = {
 	{ "all that it says", 20000, 0, 0, 0, 7, 7 },
 	{ "too short to tell", 1000, 0, 0, 0, 0, 0 },
@@ -863,25 +886,28 @@ static const struct {
 	{ "holds more than it did", 100000, 0, 2, 0, 7, 7 },
 	{ "holds less than it did", 20000, 2, 7, 0, 1, 3 },
 	{ "one accident", 20000, 0, 7, 1, 7, 7 },
-	{ "a window that was lost", 20000, 0, 7, 3, 4, 5 },
+	{ "a window that was lost", 20000, 0, 7, 3, 4, 5, 0 },
+	{ "the very last chunk", 20000, 0, 0, 1, 7, 7, 56 },
+	{ "the last one, with a known window", 20000, 0, 7, 1, 7, 7, 56 },
+	{ "the last two", 20000, 0, 7, 2, 7, 7, 55 },
 };
 
 static enum fault lose_some(void *user, unsigned int position)
 {
-	const unsigned int *lose = user;
-	return position >= 50 && position < 50 + *lose ? LOSE_REQUEST : FINE;
+	const unsigned int *lose = user, from = lose[1] ? lose[1] : 50;
+	return position >= from && position < from + lose[0] ? LOSE_REQUEST : FINE;
 }
 
 START_TEST(test_window_learnt)
 {
 	struct transfer_config c = image_config(learnt_rows[_i].size, 380, 7);
-	unsigned int lose = learnt_rows[_i].lose;
+	unsigned int lose[] = {learnt_rows[_i].lose, learnt_rows[_i].from};
 	struct ride ride;
 	c.window_start = learnt_rows[_i].begin;
 	c.window_known = learnt_rows[_i].begin > 0;
 	struct transfer *t = start(&c);
 	ck_assert_uint_eq(transfer_window(t), learnt_rows[_i].begin ? learnt_rows[_i].begin : 1);
-	ride_run(t, board_new((struct board){ .queue_max = learnt_rows[_i].queue }), lose_some, &lose, 3000, &ride);
+	ride_run(t, board_new((struct board){ .queue_max = learnt_rows[_i].queue }), lose_some, lose, 3000, &ride);
 	check_done(t, c.size, learnt_rows[_i].what, (unsigned int)_i, 0);
 	unsigned int learnt = transfer_window_learnt(t);
 	ck_assert_msg(learnt >= learnt_rows[_i].least && learnt <= learnt_rows[_i].most, "%s: %u", learnt_rows[_i].what, learnt);
@@ -1048,6 +1074,89 @@ START_TEST(test_file_download)
 }
 END_TEST
 
+/* A close that gets lost: the first chunk, sent right behind it, goes to a file that is open. */
+START_TEST(test_close_lost)
+{
+	static const enum transfer_kind kinds[] = {TRANSFER_FILE_UPLOAD, TRANSFER_FILE_DOWNLOAD};
+	static const enum fault losses[] = {LOSE_REQUEST, LOSE_REPLY, LATE_REPLY};
+	for (size_t i = 0; i < ARRAY_SIZE(losses); i++) {
+		struct transfer_config c = file_config(kinds[_i], _i == 0 ? 6000 : 0, 7);
+		struct transfer *t = start(&c);
+		struct board *b = board_new((struct board){.download_chunk = 320, .open = true, .file_offset = 100, .size = 9000});
+		b->file_size = 6000;
+		memcpy(memory, image, _i == 0 ? 0 : 6000);
+		struct at at = {0, losses[i]};
+		struct ride ride;
+		ride_run(t, b, fault_at, &at, 100, &ride);
+		ck_assert_uint_eq(b->closes >= 1, true);
+		if (_i == 0)
+			check_done(t, 6000, "upload", losses[i], 0);
+		else
+			check_download(t, 6000, "download", losses[i], 0);
+		ck_assert_uint_eq(b->file_size, 6000);
+		transfer_free(t);
+	}
+}
+END_TEST
+
+/* Only what was lost is asked for again, and what came behind it is kept. lost: positions of requests, from 1. */
+static const struct {
+	const char *what;
+	unsigned int lost[4];
+} hole_rows[] = {
+	{ "nothing", {0} },
+	{ "one", {40} },
+	{ "two that follow", {40, 41} },
+	{ "two apart", {40, 43} },
+	{ "the repeat of one, too", {40, 47, 48} },
+	{ "many", {30, 40, 50, 60} },
+	{ "the last one", {126} },
+};
+
+static enum fault lose_listed(void *user, unsigned int position)
+{
+	const unsigned int *lost = user;
+	for (size_t i = 0; i < 4; i++)
+		if (lost[i] && lost[i] - 1 == position)
+			return position % 2 ? LOSE_REQUEST : LOSE_REPLY;
+	return FINE;
+}
+
+START_TEST(test_download_holes)
+{
+	struct transfer_config c = file_config(TRANSFER_FILE_DOWNLOAD, 0, 7);
+	unsigned int lost[4], count = 0;
+	struct ride ride;
+	memcpy(lost, hole_rows[_i].lost, sizeof(lost));
+	for (size_t i = 0; i < 4; i++)
+		count += lost[i] > 0;
+	struct transfer *t = start(&c);
+	struct board *b = board_new((struct board){.download_chunk = 320, .file_size = 40000});
+	memcpy(memory, image, 40000);
+	ride_run(t, b, lose_listed, lost, 1000, &ride);
+	check_download(t, 40000, hole_rows[_i].what, (unsigned int)_i, 0);
+	/* close, first chunk, and 125 of which two are asked for before the second tells how large they are */
+	ck_assert_msg(ride.sends <= 127 + count, "%s: %u sends", hole_rows[_i].what, ride.sends);
+	ck_assert_uint_eq(t->hole_count, 0);
+	transfer_free(t);
+}
+END_TEST
+
+/* On a cable that loses one line of fifty each way: a bound for what is asked for twice. */
+START_TEST(test_file_download_lossy)
+{
+	struct transfer_config c = file_config(TRANSFER_FILE_DOWNLOAD, 0, 7);
+	struct transfer *t = start(&c);
+	struct board *b = board_new((struct board){.download_chunk = 320, .file_size = 100000, .line_loss = 20, .luck = (uint32_t)_i});
+	memcpy(memory, image, 100000);
+	struct ride ride;
+	ride_run(t, b, NULL, NULL, 2000, &ride);
+	check_download(t, 100000, "lossy", (unsigned int)_i, 0);
+	ck_assert_msg(ride.sends < 314 * 5 / 4, "%u sends", ride.sends);
+	transfer_free(t);
+}
+END_TEST
+
 START_TEST(test_file_download_sizes)
 {
 	for (uint64_t size = 0; size < 1000; size += size < 330 && size > 300 ? 1 : 37) {
@@ -1153,6 +1262,7 @@ int main(void)
 	tcase_add_test(t, test_stall_takes_time);
 	tcase_add_test(t, test_window);
 	tcase_add_test(t, test_window_grows);
+	tcase_add_test(t, test_window_fills_the_cable);
 	tcase_add_loop_test(t, test_window_learnt, 0, (int)ARRAY_SIZE(learnt_rows));
 	tcase_add_test(t, test_align);
 	tcase_add_test(t, test_bytes_of_first_chunk);
@@ -1160,6 +1270,9 @@ int main(void)
 	tcase_add_loop_test(t, test_file_upload_fault, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_file_upload_lossy, 0, 200);
 	tcase_add_loop_test(t, test_file_download, 0, (int)ARRAY_SIZE(windows));
+	tcase_add_loop_test(t, test_close_lost, 0, 2);
+	tcase_add_loop_test(t, test_download_holes, 0, (int)ARRAY_SIZE(hole_rows));
+	tcase_add_loop_test(t, test_file_download_lossy, 0, 200);
 	tcase_add_loop_test(t, test_file_download_sizes, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_download_hostile, 0, (int)ARRAY_SIZE(hostile_rows));
 	Suite *s = suite_create("transfer");

@@ -104,6 +104,12 @@ uv_loop_t *device_loop(const struct device *d)
 	return NULL;
 }
 
+unsigned int device_on_cable(const struct device *d)
+{
+	(void)d;
+	return 0;
+}
+
 bool device_watches(const struct device *d)
 {
 	(void)d;
