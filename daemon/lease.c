@@ -222,18 +222,23 @@ static int new_lease(size_t count, struct lease **ret)
 
 void lease_end(struct lease_book *book, struct lease *l, enum lease_end why)
 {
+	bool running = book->running;
+
 	*l->pprev = l->next;
 	if (l->next)
 		l->next->pprev = l->pprev;
 	for (size_t i = 0; i < l->board_count; i++)
 		l->boards[i]->lease = NULL;
 	remember(book, l, why);
+	/* Nobody gets one of its boards before all are told to be free: whoever is told may look again at once. */
+	book->running = true;
 	if (l->ended)
 		l->ended(l, why);
 	for (size_t i = 0; i < l->board_count; i++) {
 		book->rack->changed(book->user, l->boards[i]->id, false);
 		unref_board(book, l->boards[i]);
 	}
+	book->running = running;
 	free_lease(l);
 	lease_book_run(book);
 }

@@ -16,6 +16,7 @@
 
 static struct lease_book *book;
 static char trail[2048];
+static bool told[256]; /* that a board is held, as observers have it */
 static char occupied[16], unready[16]; /* boards, a letter each */
 
 struct asker {
@@ -44,8 +45,9 @@ static enum lease_obstacle obstacle(void *user _unused_, const char *id, bool an
 	return any && strchr(unready, *id) ? LEASE_NOT_READY : LEASE_FREE;
 }
 
-static void changed(void *user _unused_, const char *id _unused_, bool given _unused_)
+static void changed(void *user _unused_, const char *id, bool given)
 {
+	told[(unsigned char)*id] = given;
 	/* Whoever is told may look again at once. */
 	lease_book_run(book);
 }
@@ -93,11 +95,15 @@ static void setup(void)
 
 	trail[0] = occupied[0] = unready[0] = 0;
 	memset(askers, 0, sizeof(askers));
+	memset(told, 0, sizeof(told));
 	ck_assert_int_eq(lease_book_new(&rack, NULL, &book), 0);
 }
 
 static void teardown(void)
 {
+	/* What observers heard last is true. */
+	for (char id[] = "a"; *id <= 'z'; ++*id)
+		ck_assert_msg(told[(unsigned char)*id] == (lease_of(book, id) != NULL), "%s after %s", id, trail);
 	for (size_t i = 0; i < CLAIMS; i++)
 		if (askers[i].claim.pprev)
 			lease_withdraw(book, &askers[i].claim);
