@@ -77,6 +77,7 @@ struct job {
 	void (*abandon)(struct job *job); /* the daemon ends: says so and ends the job (job_abort) */
 	unsigned int references;
 	unsigned int clients; /* connections that wait for it */
+	uint64_t ended;	      /* the registry's: which to end it was; 0: it has not, or with an earlier daemon */
 	bool settling, waiting, untold; /* private to the runner */
 };
 

@@ -39,22 +39,24 @@ static void drop(struct registry *r, size_t at)
 	job_unref(job);
 }
 
-/* The oldest that ended go. */
+/* Those that ended first go: one that ran for long has only just ended, however long ago it began. */
 static void prune(struct registry *r)
 {
-	size_t ended = 0;
+	size_t ended, first;
 
-	for (size_t i = 0; i < r->job_count; i++)
-		ended += !job_running(r->jobs[i]);
-	for (size_t i = 0; i < r->job_count && ended > LIMIT_JOBS_KEPT;) {
-		if (job_running(r->jobs[i])) {
-			i++;
-			continue;
+	do {
+		ended = first = 0;
+		for (size_t i = 0; i < r->job_count; i++) {
+			if (job_running(r->jobs[i]))
+				continue;
+			if (ended++ == 0 || r->jobs[i]->ended < r->jobs[first]->ended)
+				first = i;
 		}
-		state_forget(r->state, "ended", r->jobs[i]->id);
-		drop(r, i);
-		ended--;
-	}
+		if (ended > LIMIT_JOBS_KEPT) {
+			state_forget(r->state, "ended", r->jobs[first]->id);
+			drop(r, first);
+		}
+	} while (ended > LIMIT_JOBS_KEPT);
 }
 
 /* Not a number that counts: an id must not mean another job after the daemon was started again. */
@@ -111,6 +113,7 @@ static void save_ended(struct registry *r, struct job *job)
 		cannot_record(job, e);
 		state_forget(r->state, "jobs", job->id);
 	}
+	job->ended = ++r->jobs_ended;
 	prune(r);
 }
 

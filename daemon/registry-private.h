@@ -56,6 +56,7 @@ struct registry {
 	struct retired *retired; /* registry-reload.c: configurations that boards still go by */
 	struct job **jobs; /* oldest first */
 	size_t job_count, job_capacity;
+	uint64_t jobs_ended; /* ever */
 
 	struct registry_observer *observers;
 	struct registry_port_observer *port_observers;

@@ -36,6 +36,26 @@ def test_ends_with_jobs_that_wait_for_boards_and_a_full_list(rack, image):
     assert r.text().count('Stopping') == 2, r.text()[-3000:]
 
 
+def test_a_job_that_outlasts_many(rack, image):
+    """Of a large rack the board that was begun first is done last: how it ended can still be asked."""
+    r = rack('a', 'b')
+    c = r.ready()
+    file = c.put(image.data)['hash']
+    updates.begin(c, image, 'b', detached=True)
+    job = updates.until(c, 'reattach')['job']
+    r.sim.command('b unplug')
+    c = r.client()
+    for _ in range(101):
+        last = c.fails('Update', device='a', file=file, checksum='0' * 64)
+        assert last.name == 'BadImage'
+    r.sim.command('b plug')
+    c.wait_device('b', lambda d: 'job' not in d and d['state'] == 'ready')
+    c = r.client()
+    jobs = c.call('Jobs')['jobs']
+    assert len(jobs) == 100 and [j['id'] for j in jobs if j['state'] == 'done'] == [job]
+    assert updates.check(r, updates.watch(c, job), image, 'b') == 'new'
+
+
 @pytest.mark.parametrize('lines', [
     'phase=reset\nupload_only=1\n',
     'phase=confirmed\nupload_only=1\ndetached=1\n',
