@@ -15,9 +15,46 @@
 
 #define ID_MAX 64
 
+static void release(struct identity *i)
+{
+	free(i->id);
+	free(i->serial);
+	free(i->hub);
+	free(i->bus);
+	free(i->section);
+	free(i->trouble);
+}
+
+static void forget(struct registry *r, struct identity *i)
+{
+	state_forget(r->state, "boards", i->id);
+	release(i);
+	*i = r->identities[--r->identity_count];
+}
+
+/* What was not seen for the longest time makes room; what is listed stays. */
+static bool make_room(struct registry *r)
+{
+	struct identity *oldest = NULL;
+
+	if (r->identity_count < IDENTITIES_MAX)
+		return true;
+	for (size_t i = 0; i < r->identity_count; i++) {
+		struct identity *k = &r->identities[i];
+		if ((!oldest || k->seen_us < oldest->seen_us) && !registry_by_id(r, k->id))
+			oldest = k;
+	}
+	if (!oldest)
+		return false;
+	log_info(oldest->id, "registry", "is forgotten: %d boards are known", IDENTITIES_MAX);
+	forget(r, oldest);
+	return true;
+}
+
+/* Others may move in memory. */
 static struct identity *add(struct registry *r)
 {
-	if (r->identity_count == IDENTITIES_MAX) {
+	if (!make_room(r)) {
 		log_warning(NULL, "registry", "%d boards are known: this one is not remembered", IDENTITIES_MAX);
 		return NULL;
 	}
@@ -27,16 +64,6 @@ static struct identity *add(struct registry *r)
 	r->identities = grown;
 	grown[r->identity_count] = (struct identity){.learnt = {.line_delay = -1}};
 	return &grown[r->identity_count++];
-}
-
-static void release(struct identity *i)
-{
-	free(i->id);
-	free(i->serial);
-	free(i->hub);
-	free(i->bus);
-	free(i->section);
-	free(i->trouble);
 }
 
 void identity_free_all(struct registry *r)
@@ -295,9 +322,7 @@ void identity_forget_unseen(struct registry *r, const char *id)
 
 	if (!i || i->serial || i->section || i->learnt.firmware.version[0])
 		return;
-	state_forget(r->state, "boards", id);
-	release(i);
-	*i = r->identities[--r->identity_count];
+	forget(r, i);
 }
 
 struct identity *identity_for_tty(struct registry *r, const char *id)

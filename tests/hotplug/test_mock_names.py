@@ -123,3 +123,21 @@ def test_watch_follows_a_board_whatever_it_is_called(three, testbed, boards):
     assert not any('"r7"' in line for line in watch.lines), 'another board has its tty now'
     watch.process.terminate()
     watch.wait()
+
+
+@pytest.mark.slow
+def test_a_new_board_among_thousands_that_were_there_once(rack, testbed, boards):
+    """A place where boards are made sees a new one every minute. Of the oldest is forgotten what is known of them."""
+    known = rack.state / 'boards'
+    known.mkdir(parents=True)
+    (rack.state / 'version').write_text('1\n')
+    for number in range(4096):
+        (known / f's{number}').write_text(f'serial=S{number}\nseen_us={1700000000000000 + number}\n')
+    (known / 's77').write_text('serial=S77\n')  # plugged in once, and managed by nobody
+    rack.start('[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n[device expected]\nserial = S0\n')
+    for number in range(2):
+        board = boards.add(f'b{number}')
+        testbed.add(f'ttyACM{number}', board.tty, serial=f'NEW{number}', path=f'1-{number + 1}')
+        assert rack.wait(state='ready', serial=f'NEW{number}')['id'] == f'new{number}'
+    names = {path.name for path in known.iterdir()}
+    assert len(names) == 4096 and {'new0', 'new1', 's0'} < names and not {'s77', 's1'} & names
