@@ -393,6 +393,8 @@ def test_power_fails_during_the_upload(bench):
 
 @pytest.mark.slow
 def test_power_fails_during_the_swap(bench):
+    """The bootloader goes on with it. On a busy machine the cut may come after the new image's first start: then it is
+    reverted, said to be, and the next update succeeds."""
     once = iter([True])
 
     def cut():
@@ -401,8 +403,12 @@ def test_power_fails_during_the_swap(bench):
 
     bench.board.relay.to_host.watch(b"Starting swap", cut)
     result = update(bench)
-    assert (result.code, result.lines[-1]["outcome"]) == (0, "updated"), result
     assert bench.board.resets >= 2
+    if result.code:
+        assert result.error["parameters"]["reason"] == "reverted", result
+        assert versions(board_images(bench))[0] == "0.0.0"
+        result = update(bench)
+    assert (result.code, result.lines[-1]["outcome"]) == (0, "updated"), result
 
 
 @pytest.mark.slow
