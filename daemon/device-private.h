@@ -5,6 +5,7 @@
  *
  *     device         the object: identity, state, requests, its job
  *     device-port    opening, losing and awaiting its tty
+ *     device-plug    the ports that it is plugged in with, and which of them carries the session
  *     device-release its tty handed over to another program
  *     device-boot    the quiet times and the reset out of an unasked recovery
  *     device-event   what is told of it: boots, states, another firmware
@@ -72,6 +73,7 @@ struct device_learnt {
 	bool banner;	       /* its console is on this port: a boot is seen */
 	struct firmware firmware; /* that ran when it was last asked */
 	unsigned int interface;	  /* of several, the one that answers SMP, counted from 1; 0: not known */
+	unsigned int usb;	  /* ... of the firmware with these vendor and product ids; 0: not known */
 };
 
 /* The boot under way. */
@@ -103,6 +105,7 @@ struct device_private {
 	bool manual; /* a tty of the configuration, not USB */
 	struct device_candidate candidates[DEVICE_CANDIDATES_MAX];
 	size_t candidate_count, candidate;
+	bool awaiting; /* the port that answered the last time; the session has none meanwhile */
 
 	unsigned int open_pause_ms, probe_pause_ms, text_pause_ms;
 	uint64_t probed_ms; /* end of the last probe */
@@ -158,6 +161,9 @@ void device_look_again(struct device *d); /* at a board that was broken: opens w
 void device_close_port(struct device *d, const char *reason); /* also ends what is in flight */
 struct port *device_take_port(struct device *d, const char *reason); /* the same, but the port is the caller's to close; or NULL */
 void device_release_candidates(struct device *d);
+void device_set_text(char **to, const char *text); /* a copy, or NULL */
+bool device_await_over(struct device *d); /* nobody comes: false: nobody was waited for */
+bool device_open_other(struct device *d); /* another managed port; false: there is none that might answer */
 void device_stop_watching(struct device *d);
 bool device_next_candidate(struct device *d); /* tries another port of the board that does not answer; false: has one only */
 

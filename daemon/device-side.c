@@ -88,7 +88,7 @@ void device_side_give(struct device_console *dc, const char *node, struct port *
 /* Whether the session may have this candidate: it is no side then. */
 static bool is_session(const struct device *d, size_t index)
 {
-	return index == d->private->candidate;
+	return index == d->private->candidate && !d->private->awaiting;
 }
 
 static bool is_wanted(const struct device_console *dc)

@@ -148,8 +148,9 @@ void device_found(struct device *d, enum device_state state)
 	if (p->expecting && p->reset_taken)
 		device_boot_seen(d, BOOT_SIGN_TAKEN);
 	if (state == DEVICE_READY && p->candidate_count > 1 && session_has_answered(d->session) && d->interface >= 0 &&
-			p->learnt.interface != (unsigned int)d->interface + 1) {
+			(p->learnt.interface != (unsigned int)d->interface + 1 || p->learnt.usb != (d->vendor_id << 16 | d->product_id))) {
 		p->learnt.interface = (unsigned int)d->interface + 1;
+		p->learnt.usb = d->vendor_id << 16 | d->product_id;
 		device_learned(d);
 	}
 	p->boot = (struct boot){0};

@@ -440,6 +440,8 @@ void identity_save(struct registry *r, const struct identity *i)
 		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
 	if (e == 0 && i->learnt.interface)
 		e = record_set_number(record, "interface", i->learnt.interface);
+	if (e == 0 && i->learnt.interface)
+		e = record_set_number(record, "interface_usb", i->learnt.usb);
 	if (e == 0 && i->learnt.banner)
 		e = record_set_number(record, "banner", 1);
 	if (e == 0 && i->learnt.firmware.version[0])
@@ -488,6 +490,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 	i->learnt.window = window <= TRANSFER_WINDOW_MAX ? (unsigned int)window : 0;
 	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
 	i->learnt.interface = (unsigned int)record_number(record, "interface", 0);
+	i->learnt.usb = (unsigned int)record_number(record, "interface_usb", 0);
 	i->learnt.banner = record_number(record, "banner", 0) == 1;
 	load_firmware(record, &i->learnt.firmware);
 }

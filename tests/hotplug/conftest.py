@@ -11,6 +11,7 @@ single programs. MCUMGRD_REQUIRE_HOTPLUG=1: a missing one is a failure, and not 
 
 import os
 import pty
+import sys
 import tty
 from pathlib import Path
 
@@ -112,6 +113,20 @@ def rack(testbed, program, tmp_path):
     made = Rack(testbed, program, tmp_path)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def manager(rack, tmp_path):
+    """A service manager that runs the rack's daemon, and keeps its ttys open over restarts."""
+    sys.path.append(str(ROOT / 'tests/daemon'))
+    try:
+        from manager import Manager
+    finally:
+        sys.path.pop()
+    made = rack.manager = Manager(str(tmp_path / 'manager'))
+    yield made
+    rack.stop()
+    made.close()
 
 
 @pytest.fixture

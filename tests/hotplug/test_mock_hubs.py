@@ -2,7 +2,6 @@
 """Sections that name a hub: the boards below it are theirs, and the hub is listed, there or not."""
 
 import json
-import signal
 import time
 
 import pytest
@@ -25,17 +24,6 @@ def wait_hub(rack, event, since=0, timeout=60, path=HUB):
         if hub['path'] == path:
             return hub
         since = rack.watch.lines.index(found.string, since) + 1
-
-
-def reload(rack, config):
-    new = rack.folder / 'new.conf'
-    new.write_text(config)
-    new.rename(rack.folder / 'mcumgrd.conf')
-    said, deadline = len(rack.daemon.errors()), time.monotonic() + 60
-    rack.daemon.process.send_signal(signal.SIGHUP)
-    while 'config: reloaded' not in rack.daemon.errors()[said:]:
-        assert time.monotonic() < deadline and rack.daemon.process.poll() is None, rack.daemon.errors()[said:]
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize('path', [HUB, '1-1.4'])
@@ -182,7 +170,7 @@ def test_reload_adds_and_removes_the_section(rack, testbed, boards):
     before = [(board.state()['opens'], board.state()['rx_bytes']) for board in (one, other)]
     for config, section, listed in (SHELF + rest, 'shelf', [HUB]), (rest, 'rest', []), (rest + SHELF, 'shelf', [HUB]):
         mark = rack.mark()
-        reload(rack, config)
+        rack.reload(config)
         wait_hub(rack, 'hubAttached' if listed else 'hubRemoved', mark)
         assert {device['serial']: device['section'] for device in rack.devices()} == {'B0': section, 'B1': 'rest'}
         assert [hub['path'] for hub in hubs(rack)] == listed
@@ -192,9 +180,9 @@ def test_reload_adds_and_removes_the_section(rack, testbed, boards):
     testbed.remove('ttyACM0')
     testbed.unhub('1-1.4')
     gone = wait_hub(rack, 'hubDetached', mark)
-    reload(rack, SHELF + rest)
+    rack.reload(SHELF + rest)
     assert hubs(rack) == [gone]
-    reload(rack, rest)
+    rack.reload(rest)
     wait_hub(rack, 'hubRemoved', mark)
     assert hubs(rack) == []
 
@@ -228,12 +216,12 @@ def test_a_serial_number_below_a_hub(rack, testbed, boards):
     testbed.add('ttyACM1', other.tty, path='1-1.4.3', serial='B1')
     testbed.add('ttyACM0', one.tty, path='1-1.4.2', serial='B0')
     rack.ready(config, 'B0')
-    reload(rack, config + 'alias = left\n')
+    rack.reload(config + 'alias = left\n')
     assert [(device['serial'], device['section'], device['name']) for device in rack.devices()] == [('B0', 'left', 'left')]
     mark = rack.mark()
     testbed.remove('ttyACM0')
     rack.wait(mark, event='detached', serial='B0')
-    reload(rack, config)
+    rack.reload(config)
     assert [(device['serial'], device['state']) for device in rack.devices()] == [('B0', 'absent')]
 
 
@@ -250,5 +238,5 @@ def test_suggestions_go_by_boards(rack, testbed, silent_pty):
     rack.wait_ports(1)
     rack.ready('')
     assert rack.run('suggest', '--all').stdout == before
-    reload(rack, SHELF)
+    rack.reload(SHELF)
     assert 'manages every serial port' in rack.run('suggest', '--all').stderr

@@ -15,11 +15,11 @@ class Died(Exception):
 class LineProcess:
     """stdout is kept as lines; stderr goes to a file (`log`). Without `stdin` the program reads nothing."""
 
-    def __init__(self, command, log, env=None, stdin=subprocess.DEVNULL):
+    def __init__(self, command, log, env=None, stdin=subprocess.DEVNULL, pass_fds=()):
         self.name, self.log, self.lines, self._partial = os.path.basename(str(command[0])), log, [], b''
         with open(log, 'ab') as err:
             self.process = subprocess.Popen([str(word) for word in command], stdin=stdin, stdout=subprocess.PIPE,
-                                            stderr=err, env=env)
+                                            stderr=err, env=env, pass_fds=pass_fds)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self.process.stdout, selectors.EVENT_READ)
 

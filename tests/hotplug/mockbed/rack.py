@@ -38,23 +38,38 @@ class Rack:
         self.testbed, self.folder = testbed, folder
         self.socket, self.state, self.log = folder / 'io.mcumgr', folder / 'state', folder / 'mcumgrd.log'
         self._mcumgrd, self._mcumgrctl = program('mcumgrd'), program('mcumgrctl')
-        self.daemon = self.watch = None
+        self.daemon = self.watch = self.manager = None
 
     def start(self, config, before=()):
         """`before`: a command that mcumgrd is started through."""
         path = self.folder / 'mcumgrd.conf'
         path.write_text(config)
+        # ended by its stdin: the preload can leave all signals blocked (umockdev 0.17.16, trap_path_sig_restore)
+        command = [*before, *self.testbed.prefix, self._mcumgrd, '-c', path, '--socket', self.socket, '--state-dir', self.state,
+                   '--log-level', 'debug', '--until-eof']
+        if self.manager:
+            self._start_stored(command)
+        else:
+            self._start_plain(command)
+        self.watch = LineProcess(self._ctl('watch'), self.folder / 'watch.log')
+        self.watch.wait_line('"event": ?"current"')
+
+    def _start_plain(self, command):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(self.folder / 'notify'))
             notify.settimeout(20)
             environment = self.testbed.environment(self._mcumgrd, NOTIFY_SOCKET=str(self.folder / 'notify'))
-            # ended by its stdin: the preload can leave all signals blocked (umockdev 0.17.16, trap_path_sig_restore)
-            self.daemon = LineProcess([*before, *self.testbed.prefix, self._mcumgrd, '-c', path, '--socket', self.socket, '--state-dir', self.state,
-                                       '--log-level', 'debug', '--until-eof'], self.log, environment, subprocess.PIPE)
+            self.daemon = LineProcess(command, self.log, environment, subprocess.PIPE)
             self._wait_ready(notify)
         (self.folder / 'notify').unlink()
-        self.watch = LineProcess(self._ctl('watch'), self.folder / 'watch.log')
-        self.watch.wait_line('"event": ?"current"')
+
+    def _start_stored(self, command):
+        """By a service manager (tests/daemon/manager.py) that keeps its ttys open meanwhile."""
+        command, fds = self.manager.words(command)
+        said = len(self.manager.messages)
+        environment = self.testbed.environment(self._mcumgrd, NOTIFY_SOCKET=self.manager.path)
+        self.daemon = LineProcess(command, self.log, environment, subprocess.PIPE, fds)
+        self.manager.wait(lambda m: any('READY' in fields for fields in m.messages[said:]))
 
     def _wait_ready(self, notify):
         try:
@@ -136,6 +151,17 @@ class Rack:
             self.start(config)
             for serial in serials:
                 self.wait(serial=serial, state='ready')
+
+    def reload(self, config):
+        """All of the file at once: the daemon may read it at any time."""
+        new = self.folder / 'new.conf'
+        new.write_text(config)
+        new.rename(self.folder / 'mcumgrd.conf')
+        said, deadline = len(self.daemon.errors()), time.monotonic() + 60
+        self.daemon.process.send_signal(signal.SIGHUP)
+        while 'config: reloaded' not in self.daemon.errors()[said:]:
+            assert time.monotonic() < deadline and self.daemon.process.poll() is None, self.daemon.errors()[said:]
+            time.sleep(0.02)
 
     def check(self, config):
         """mcumgrd --check-config."""
