@@ -24,6 +24,7 @@
 #define PROBE_PAUSE_FIRST_MS 2000
 #define PROBE_PAUSE_MAX_MS 60000
 #define PROBE_PAUSE_EXPECTING_MS 2000
+#define FAULT_TELL_MS 10000 /* between two lines of the log about a board's faults */
 
 static unsigned int most(unsigned int a, unsigned int b)
 {
@@ -85,10 +86,30 @@ static void zephyr_boots(struct device *d)
 	device_quiet(d, BANNER_GRACE_MS);
 }
 
+/* A board may say so for ever, thousands of times in a second: the log need not. */
+static void tell_fault(struct device *d, enum console_mark mark)
+{
+	struct device_private *p = d->private;
+	const char *what = mark == CONSOLE_FATAL ? "fatal error" : "failed assertion";
+	uint64_t now = uv_hrtime() / 1000000;
+
+	if (p->fault_told_ms && now - p->fault_told_ms < FAULT_TELL_MS) {
+		p->faults_untold++;
+		return;
+	}
+	if (p->faults_untold)
+		log_warning(d->id, "console", "the board reports a %s; it reported %u more since the last of these lines", what,
+				p->faults_untold);
+	else
+		log_warning(d->id, "console", "the board reports a %s", what);
+	p->fault_told_ms = now;
+	p->faults_untold = 0;
+}
+
 void device_boot_mark(struct device *d, enum console_mark mark)
 {
 	if (mark == CONSOLE_FATAL || mark == CONSOLE_ASSERT) {
-		log_warning(d->id, "console", "the board reports a %s", mark == CONSOLE_FATAL ? "fatal error" : "failed assertion");
+		tell_fault(d, mark);
 		return;
 	}
 	if (d->state == DEVICE_BROKEN)

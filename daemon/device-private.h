@@ -122,6 +122,8 @@ struct device_private {
 	struct boot boot;
 	struct trouble trouble;
 	uint64_t swap_bytes;
+	uint64_t fault_told_ms;
+	unsigned int faults_untold; /* since then */
 	bool stale;	 /* a new configuration waits for the end of the job */
 	struct device_learnt learnt;
 

@@ -187,3 +187,14 @@ def test_a_log_that_nobody_reads(rack):
     assert len(os.read(reading, 1 << 20)) >= 60000, 'it was not full'
     os.close(reading)
     assert c.call('Echo', device='a', text='no reader') == {'text': 'no reader'}
+
+
+def test_a_board_that_reports_faults_without_end(rack):
+    """The log says so, and does not grow with each."""
+    r = rack()
+    c = r.ready()
+    for _ in range(50):
+        r.sim.command('a console ' + r'>>> ZEPHYR FATAL ERROR 4\n' * 40)
+    while c.call('Console', device='a', backlog=1)['lines'][-1]['number'] < 2000:
+        pass
+    assert 1 <= r.text().count('reports a fatal error') < 50
