@@ -12,6 +12,10 @@
 #include "daemon/console-text.h"
 
 #define COMMAND_BYTES 120 /* enough to know whose it is */
+#define LOOKUPS_MAX 2 /* at once: a name service that hangs must not take the threads that others need */
+
+static unsigned int lookups; /* under way */
+static struct holder_lookup *waiting, **waiting_end = &waiting;
 
 /* The first bytes of a file; its length, or -1. */
 static ssize_t read_file(const char *path, char *data, size_t size)
@@ -133,21 +137,45 @@ static void look(uv_work_t *work)
 		h->command = clean(l->said, strlen(l->said));
 }
 
+static int start(struct holder_lookup *l);
+
 static void finished(uv_work_t *work, int status _unused_)
 {
-	struct holder_lookup *l = container_of(work, struct holder_lookup, work);
+	struct holder_lookup *l = container_of(work, struct holder_lookup, work), *next;
 
+	lookups--;
+	while (lookups < LOOKUPS_MAX && (next = waiting)) {
+		waiting = next->next;
+		if (!waiting)
+			waiting_end = &waiting;
+		if (start(next) < 0)
+			next->done(next); /* what is not known is not said */
+	}
 	l->done(l);
+}
+
+static int start(struct holder_lookup *l)
+{
+	int e = uv_queue_work(l->loop, &l->work, look, finished);
+
+	lookups += e == 0;
+	return e;
 }
 
 int holder_look_up(uv_loop_t *loop, struct holder_lookup *l, const struct peer *peer, const char *said)
 {
 	l->holder.uid = peer->uid;
 	l->holder.pid = peer->pid;
+	l->loop = loop;
+	l->next = NULL;
 	l->said = said ? strdup(said) : NULL;
 	if (said && !l->said)
 		return -ENOMEM;
-	return uv_queue_work(loop, &l->work, look, finished);
+	if (lookups < LOOKUPS_MAX)
+		return start(l);
+	*waiting_end = l;
+	waiting_end = &l->next;
+	return 0;
 }
 
 void holder_lookup_release(struct holder_lookup *l)

@@ -15,6 +15,8 @@ struct holder_lookup {
 	bool other_namespace;	    /* its process numbers are not ours */
 	void (*done)(struct holder_lookup *l); /* on the loop; the lookup may be freed */
 	/* private */
+	uv_loop_t *loop;
+	struct holder_lookup *next; /* that waits for a thread */
 	char *said;
 };
 

@@ -25,6 +25,7 @@
 #include "daemon/role.h"
 #include "daemon/server.h"
 
+#define POOL_THREADS "8"      /* logs, names and the configuration can hang four of them, and images need one */
 #define WANTED_FILES 8192      /* connections, and two descriptors a tty */
 #define TAKE_OVER_MS 10000    /* after that long, ttys from before that no board has claimed are closed */
 #define STOP_PATIENCE_MS 10000 /* then the process ends whatever still hangs */
@@ -381,6 +382,7 @@ int main(int argc, char *argv[])
 	d.config = config;
 	d.reload.done = on_reloaded;
 	d.reload.user = &d;
+	setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
 	int r = uv_loop_init(&d.loop);
 	if (r < 0) {
 		fprintf(stderr, "mcumgrd: no event loop: %s\n", uv_strerror(r));

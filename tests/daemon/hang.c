@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
 /* To be preloaded: the kernel hangs in open() of the tty $HANG_TTY, or in its last close(), as it does with USB ttys. Or in
- * fopen() of $HANG_FILE, on a disk that sleeps.
+ * fopen() of $HANG_FILE, on a disk that sleeps; or a name service does, when a user's name is asked for.
  *
- * It does so by reading $HANG_OPEN, $HANG_CLOSE or $HANG_FOPEN, named pipes: whoever opens such a pipe for writing knows that the daemon
+ * It does so by reading $HANG_OPEN, $HANG_CLOSE, $HANG_FOPEN or $HANG_NAMES, named pipes: whoever opens such a pipe for writing knows that the daemon
  * hangs there, and closes it to let go. */
 
 #undef _FILE_OFFSET_BITS /* open and open64 are both wanted, by their own names */
@@ -12,6 +12,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 static int (*real_open)(const char *path, int flags, ...);
 static int (*real_close)(int fd);
 static FILE *(*real_fopen)(const char *path, const char *mode);
+static int (*real_getpwuid_r)(uid_t uid, struct passwd *entry, char *buffer, size_t size, struct passwd **ret);
 static dev_t tty; /* 0: not opened yet */
 
 __attribute__((constructor)) static void find_real(void)
@@ -30,6 +32,7 @@ __attribute__((constructor)) static void find_real(void)
 	*(void **)&real_open = dlsym(RTLD_NEXT, "open");
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
 	*(void **)&real_fopen = dlsym(RTLD_NEXT, "fopen64");
+	*(void **)&real_getpwuid_r = dlsym(RTLD_NEXT, "getpwuid_r");
 }
 
 static void hang(const char *variable)
@@ -87,6 +90,12 @@ static FILE *open_file(const char *path, const char *mode)
 	}
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
+
+int getpwuid_r(uid_t uid, struct passwd *entry, char *buffer, size_t size, struct passwd **ret)
+{
+	hang("HANG_NAMES");
+	return real_getpwuid_r(uid, entry, buffer, size, ret);
+}
 
 /* Only the last close of a tty reaches its driver. */
 static bool is_last(int closing)

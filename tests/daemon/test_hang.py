@@ -162,3 +162,31 @@ def test_the_daemon_ends_while_its_configuration_is_read_again(rack, gate, monke
     assert 'something hangs' in r.text()
     r.stop = lambda: 0  # there is nothing left to be stopped
     r.process.returncode = 0
+
+
+def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
+    """Whoever asks for a lease has to wait for the name of its holder. Files are put, and boards updated, all the same."""
+    boards = [f'b{i}' for i in range(16)]
+    r = rack(*boards)
+    r.ready()
+    assert r.stop() == 0
+    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    monkeypatch.setenv('HANG_NAMES', str(gate.path))
+    r.start()
+    c = r.ready()
+    lockers = [r.client() for _ in boards]
+    for board, locker in zip(boards, lockers):
+        locker.send('Lock', {'devices': [board]})
+    gate.wait()
+    new = updates.Image(tmp_path)
+    assert updates.run(c, new, 'b0')['outcome'] == 'updated'
+    for locker in lockers[1::2]:
+        locker.close()
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there any more
+    gate.let_go()
+    for locker in lockers[::2]:
+        assert locker.reply()['token']
+    for board in boards[1::2]:
+        assert r.client().call('Lock', devices=[board])['token'], 'who has gone holds nothing'
