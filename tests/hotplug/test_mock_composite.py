@@ -166,3 +166,81 @@ def test_ports_that_were_kept_open_go_on(rack, manager, testbed, composite, prin
         assert sorted(manager.stored) == stored and printing.read() == b''
         assert rack.ctl('os', 'echo', 'x', device='b0').code == 0
     assert 'goes on as before' in rack.daemon.errors()
+
+
+class Terminal:
+    """A program that has one of the board's pseudo-terminals open."""
+
+    def __init__(self, rack, path):
+        self.rack, self.path = rack, path
+        end = time.monotonic() + 60
+        while not os.path.islink(path):
+            assert time.monotonic() < end, f'no {path}\n{rack.daemon.errors()[-2000:]}'
+            time.sleep(0.02)
+        used = rack.daemon.errors().count('is in use\n')
+        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        tty.setraw(self.fd)
+        while rack.daemon.errors().count('is in use\n') == used:  # what is printed from now on is read
+            assert time.monotonic() < end, rack.daemon.errors()[-2000:]
+            time.sleep(0.02)
+        self.text = b''
+
+    def expect(self, text):
+        end = time.monotonic() + 60
+        while text not in self.text:
+            assert select.select([self.fd], [], [], max(0, end - time.monotonic()))[0], self.text
+            self.text += os.read(self.fd, 4096)
+
+    def read(self):
+        while select.select([self.fd], [], [], 0)[0]:
+            self.text += os.read(self.fd, 4096)
+        return self.text
+
+
+@pytest.fixture
+def terminal(rack):
+    made = []
+
+    def opened(path):
+        made.append(Terminal(rack, path))
+        return made[-1]
+
+    yield opened
+    for one in made:
+        os.close(one.fd)
+
+
+@pytest.mark.parametrize('testbed', ['namespace'], indirect=True)  # umockdev answers the ioctls of pseudo-terminals
+@pytest.mark.parametrize('order', [(0, 2), (2, 0)])
+def test_each_port_is_a_terminal(rack, tmp_path, composite, printing, terminal, order):
+    """The first interface by the board's name, the other one with its number: text of each, keystrokes to each, and SMP goes on;
+    programs that have them open keep them over a re-plug in another order."""
+    rack.start(f'[daemon]\ntty_dir = {tmp_path}/dev\n{RACK}tty = yes\n')
+    composite.plug(order)
+    composite.ready()
+    smp = terminal(tmp_path / 'dev/b0.if2')
+    prints = terminal(tmp_path / 'dev/b0')
+    assert sorted(path.name for path in (tmp_path / 'dev').iterdir()) == ['b0', 'b0.if2']
+    links = os.readlink(prints.path), os.readlink(smp.path)
+    for turn in range(2):
+        printing.read()
+        prints.text = smp.text = b''
+        os.write(printing.fd, b'\x1b[32mfrom the shell %d\r\n\xff$ ' % turn)
+        prints.expect(b'\x1b[32mfrom the shell %d\r\n\xff$ ' % turn)
+        composite.sim.command(rf'console from the other {turn}\r\n')
+        smp.expect(b'from the other %d\r\n' % turn)
+        os.write(prints.fd, b'kernel version\r')
+        assert rack.ctl('os', 'echo', 'x' * 300, device='b0').value == {'text': 'x' * 300}
+        printing.expect(b'kernel version\r')
+        before = composite.sim.state()['rx_bytes']
+        os.write(smp.fd, b'to the other\r')
+        composite.sim.wait(f'rx_bytes>={before + 13}')
+        assert rack.ctl('os', 'echo', 'y', device='b0').value == {'text': 'y'}
+        assert printing.read() == b'' and b'other' not in prints.read() and b'shell' not in smp.read()
+        if turn == 0:
+            mark = rack.mark()
+            composite.unplug()
+            rack.wait(mark, event='detached', serial='B0')
+            composite.plug(order[::-1])
+            composite.ready(mark)
+    assert (os.readlink(prints.path), os.readlink(smp.path)) == links

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import struct
 import sys
 import tempfile
@@ -51,6 +52,19 @@ def bind(source, target):
     mount(source, target, None, MS_BIND | MS_REC)
 
 
+def make_ptmx():
+    """The kernel looks for pts beside it, and finds none beside one that is bound; who may make no nodes has no new ptys."""
+    if os.path.islink('/dev/ptmx'):
+        return
+    try:
+        os.mknod('/dev/ptmx.new', 0o666 | stat.S_IFCHR, os.makedev(5, 2))
+        os.chmod('/dev/ptmx.new', 0o666)
+    except OSError:
+        return
+    unmount('/dev/ptmx')
+    os.rename('/dev/ptmx.new', '/dev/ptmx')
+
+
 def mount_all():
     aside = tempfile.mkdtemp()
     mount('/dev', aside, None, MS_BIND | MS_REC)
@@ -59,6 +73,7 @@ def mount_all():
     for name in KEPT_IN_DEV:
         if os.path.lexists(f'{aside}/{name}'):
             bind(f'{aside}/{name}', f'/dev/{name}')
+    make_ptmx()
     unmount(aside)
     os.rmdir(aside)
     for folder in ('/sys/class/tty', '/sys/bus/usb/devices', '/run/udev/data'):
