@@ -1,41 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 
-#include "daemon/file-job.h"
+#include "daemon/file-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/job-loop.h"
 #include "daemon/limits.h"
 #include "daemon/parameters.h"
-#include "daemon/transfer-run.h"
-
-#define SUM_ANSWER_MS 30000 /* the board reads the whole file for it */
-
-struct file_job {
-	struct job job; /* first */
-	char *path;
-	uint8_t *data; /* of an upload */
-	size_t size;
-	unsigned int timeout_ms;
-	struct transfer_run *run;
-	char *run_text;
-	bool open; /* the board may hold the file open */
-	/* verify */
-	bool repeated;
-	struct request request;
-	bool pending, have_types;
-	const struct answer *answer; /* inside end() */
-	const char *algorithm, *verified;
-};
-
-static struct file_job *file_of(struct job *job)
-{
-	return (struct file_job *)job;
-}
 
 /* --- failures ----------------------------------------------------------------------------------------------------------- */
 
@@ -75,7 +49,7 @@ static int fail_status(struct file_job *f, const struct smp_status *status)
 	return job_fail(&f->job, -EREMOTEIO, "DeviceError", parameters_finish(&p));
 }
 
-static int fail_as(struct file_job *f, int error, const char *name, const char *what, const char *hint)
+int file_fail_as(struct file_job *f, int error, const char *name, const char *what, const char *hint)
 {
 	struct parameters p = {0};
 
@@ -92,7 +66,7 @@ static int fail_as(struct file_job *f, int error, const char *name, const char *
 	return job_fail(&f->job, error, name, parameters_finish(&p));
 }
 
-static int fail(struct file_job *f, int error)
+int file_fail(struct file_job *f, int error)
 {
 	const struct smp_status *status = NULL;
 	const char *text = f->run_text;
@@ -103,15 +77,15 @@ static int fail(struct file_job *f, int error)
 		return fail_status(f, status);
 	switch (error) {
 	case -ENODEV:
-		return fail_as(f, error, "DeviceGone", "the board went away", "it is listed again when it is plugged in");
+		return file_fail_as(f, error, "DeviceGone", "the board went away", "it is listed again when it is plugged in");
 	case -ETIMEDOUT:
 	case -EAGAIN:
-		return fail_as(f, error, "TimedOut", text ? text : "the board did not answer in time",
+		return file_fail_as(f, error, "TimedOut", text ? text : "the board did not answer in time",
 				"mcumgrctl os echo tells whether it answers at all");
 	case -EFBIG:
-		return fail_as(f, error, "LimitExceeded", text ? text : "the file is larger than the daemon takes", NULL);
+		return file_fail_as(f, error, "LimitExceeded", text ? text : "the file is larger than the daemon takes", NULL);
 	default:
-		return fail_as(f, error, "ProtocolError", text ? text : strerror(-error),
+		return file_fail_as(f, error, "ProtocolError", text ? text : strerror(-error),
 				"try again; if it stays so, the log at level debug shows the frames");
 	}
 }
@@ -121,12 +95,12 @@ static void explain(struct job *job, int error)
 	struct file_job *f = file_of(job);
 
 	if (error == -ECANCELED)
-		fail_as(f, error, "Cancelled",
+		file_fail_as(f, error, "Cancelled",
 				job->steps == file_write_steps ? "the upload was cancelled: the board has a part of the file"
 							       : "the download was cancelled",
 				NULL);
 	else
-		fail(f, error);
+		file_fail(f, error);
 }
 
 static void abandon(struct job *job)
@@ -182,10 +156,19 @@ static void on_done(void *user, int result, const char *text)
 	job_unref(&f->job);
 }
 
+/* Boards work in order: the checksum is asked for behind the close, not after its answer. */
+static void on_closing(void *user)
+{
+	struct file_job *f = user;
+
+	if (f->job.steps == file_write_steps)
+		file_sum_early(f);
+}
+
 static int transfer_begin(struct job *job)
 {
 	static const struct transfer_run_callbacks callbacks = {.resumes = true, .quick = true,
-		.progress = on_progress, .done = on_done};
+		.progress = on_progress, .closing = on_closing, .done = on_done};
 	struct file_job *f = file_of(job);
 	bool write = job->steps == file_write_steps;
 	struct device_limits limits;
@@ -205,17 +188,19 @@ static int transfer_begin(struct job *job)
 	};
 	int r = transfer_new(&config, &transfer);
 	if (r == -EMSGSIZE)
-		return fail_as(f, r, "ProtocolError", "the board's buffer is too small for this path and any data",
+		return file_fail_as(f, r, "ProtocolError", "the board's buffer is too small for this path and any data",
 				"a shorter path, or a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE");
 	if (r == 0)
 		transfer_run_stop(TAKE_PTR(f->run)); /* of the first try */
 	if (r == 0)
 		r = transfer_run_start(job->device, transfer, f->timeout_ms, &callbacks, f, &f->run);
 	if (r < 0)
-		return fail(f, r);
+		return file_fail(f, r);
 	f->open = true;
-	if (write)
+	if (write) {
+		file_types_early(f);
 		job_set_progress(job, 0, f->size);
+	}
 	return JOB_WAIT;
 }
 
@@ -224,7 +209,7 @@ static int transfer_end(struct job *job, int result)
 	struct file_job *f = file_of(job);
 
 	if (result < 0)
-		return fail(f, result);
+		return file_fail(f, result);
 	f->open = false;
 	return JOB_NEXT;
 }
@@ -238,149 +223,9 @@ static void transfer_leave(struct job *job)
 	/* Cut short. Its data stays with the run until the job is freed; nothing is in flight any more. */
 	f->open = false;
 	transfer_run_stop(TAKE_PTR(f->run));
+	file_verify_leave(job);
 	if (job->device)
 		close_behind(job->device);
-}
-
-/* --- verify ------------------------------------------------------------------------------------------------------------- */
-
-static void answered(struct request *request, const struct answer *answer)
-{
-	struct file_job *f = request->user;
-
-	job_ref(&f->job);
-	f->pending = false;
-	f->answer = answer;
-	job_complete(&f->job, answer->error);
-	f->answer = NULL;
-	job_unref(&f->job);
-}
-
-static int ask(struct file_job *f, uint8_t id, struct writer *w, unsigned int answer_ms)
-{
-	request_release(&f->request);
-	f->request = (struct request){.class = REQUEST_JOB, .op = SMP_READ, .group = SMP_FS, .id = id,
-		.repeat = REPEAT_HARMLESS, .answer_ms = answer_ms, .timeout_ms = f->timeout_ms, .watched = true, .done = answered, .user = f};
-	int r = writer_finish(w, &f->request.payload, &f->request.payload_size);
-	if (r == 0)
-		r = device_submit(f->job.device, &f->request);
-	if (r < 0)
-		return fail(f, r);
-	f->pending = true;
-	return JOB_WAIT;
-}
-
-/* Empty files have no checksum on a board (SMP §5.8): of them the length is asked. */
-static int verify_begin(struct job *job)
-{
-	struct file_job *f = file_of(job);
-	struct writer w = {0};
-
-	if (f->size > 0 && !f->have_types) {
-		writer_map(&w, 0);
-		return ask(f, 3, &w, 0);
-	}
-	writer_map(&w, f->size > 0 ? 2 : 1);
-	writer_text(&w, "name");
-	writer_text(&w, f->path);
-	if (f->size == 0)
-		return ask(f, 1, &w, 0);
-	writer_text(&w, "type");
-	writer_text(&w, f->algorithm);
-	return ask(f, 2, &w, SUM_ANSWER_MS);
-}
-
-static bool take_types(struct file_job *f)
-{
-	const struct value *types = value_get(f->answer->payload, "types");
-
-	f->algorithm = value_get(types, "sha256") ? "sha256" : value_get(types, "crc32") ? "crc32" : NULL;
-	f->have_types = true;
-	return f->algorithm;
-}
-
-/* CRC-32 of IEEE 802.3, as Zephyr's crc32_ieee. */
-static uint32_t crc32_ieee(const uint8_t *data, size_t size)
-{
-	uint32_t crc = 0xffffffffu;
-
-	for (size_t i = 0; i < size; i++) {
-		crc ^= data[i];
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
-	}
-	return ~crc;
-}
-
-static bool sum_is_right(const struct file_job *f)
-{
-	const struct value *output = value_get(f->answer->payload, "output");
-	uint64_t number, length;
-	uint8_t digest[32];
-
-	if (!value_to_uint(value_get(f->answer->payload, "len"), &length) || length != f->size || !output)
-		return false;
-	if (strcmp(f->algorithm, "crc32") == 0)
-		return value_to_uint(output, &number) && number == crc32_ieee(f->data, f->size);
-	return EVP_Digest(f->data, f->size, digest, NULL, EVP_sha256(), NULL) && output->kind == VALUE_BYTES &&
-		output->size == sizeof(digest) && memcmp(output->data, digest, sizeof(digest)) == 0;
-}
-
-/* Nothing written is nothing truncated: what was in the file is still there (SMP §5.8). */
-static int check_empty(struct file_job *f)
-{
-	uint64_t length;
-	char what[128];
-
-	if (!value_to_uint(value_get(f->answer->payload, "len"), &length))
-		return fail_as(f, -EPROTO, "ProtocolError", "the board's answer has no length of the file", NULL);
-	if (length == 0)
-		return JOB_NEXT;
-	snprintf(what, sizeof(what),
-			"the board left the file as it was, with %" PRIu64 " bytes: nothing was there to write over them", length);
-	return fail_as(f, -EBADMSG, "ProtocolError", what,
-			"boards empty a file only to put something in: upload at least one byte, or delete it in the board's "
-			"shell (fs rm)");
-}
-
-/* A mismatch may be what a lossy cable made of a repeated chunk: once more, then it is the board's. */
-static int mismatch(struct file_job *f)
-{
-	if (f->repeated)
-		return fail_as(f, -EBADMSG, "ProtocolError",
-				"the board's checksum of the file is not that of the data sent, twice: the file is damaged",
-				"the board's file system may be full or bad; its own log may say more");
-	f->repeated = true;
-	f->job.next = file_write_steps;
-	job_set_message(&f->job, "the board's checksum of the file is not that of the data sent: once more");
-	return JOB_GOTO;
-}
-
-static int verify_end(struct job *job, int result)
-{
-	struct file_job *f = file_of(job);
-
-	if (result == -EREMOTEIO && smp_status_unsupported(&f->answer->status))
-		return JOB_NEXT; /* no checksums, or no lengths, on this board */
-	if (result < 0)
-		return fail(f, result);
-	if (f->size == 0)
-		return check_empty(f);
-	if (!f->have_types)
-		return take_types(f) ? JOB_AGAIN : JOB_NEXT;
-	if (!sum_is_right(f))
-		return mismatch(f);
-	f->verified = f->algorithm;
-	return JOB_NEXT;
-}
-
-static void verify_leave(struct job *job)
-{
-	struct file_job *f = file_of(job);
-
-	if (f->pending && job->device)
-		device_cancel(job->device, &f->request);
-	f->pending = false;
 }
 
 const struct job_step file_read_steps[] = {
@@ -390,7 +235,7 @@ const struct job_step file_read_steps[] = {
 
 const struct job_step file_write_steps[] = {
 	{"upload", transfer_begin, transfer_end, transfer_leave, .weight = 95},
-	{"verify", verify_begin, verify_end, verify_leave, .weight = 5},
+	{"verify", file_verify_begin, file_verify_end, file_verify_leave, .weight = 5},
 	{0},
 };
 

@@ -196,6 +196,12 @@ static int pause_first(struct transfer_run *run)
 	return 1;
 }
 
+static bool is_final_close(const struct transfer_run *run, const struct transfer_chunk *chunk)
+{
+	uint64_t total = transfer_total(run->transfer);
+	return chunk->close && total > 0 && transfer_acknowledged(run->transfer) == total;
+}
+
 static int pump(struct transfer_run *run)
 {
 	struct flight *f;
@@ -211,6 +217,8 @@ static int pump(struct transfer_run *run)
 		int r = launch(run, f);
 		if (r < 0)
 			return r;
+		if (is_final_close(run, &f->chunk) && run->callbacks->closing)
+			run->callbacks->closing(run->user);
 		if (may_erase(run, &f->chunk) && !f->patient) {
 			ask_beside(run);
 			break;

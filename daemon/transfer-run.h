@@ -21,6 +21,7 @@ struct transfer_run_callbacks {
 	bool resumes;
 	bool quick; /* nothing that is asked takes as long as an erase */
 	void (*progress)(void *user, uint64_t acknowledged, uint64_t total);
+	void (*closing)(void *user); /* files: all was written, and the close is sent; may be NULL. Not the place to stop the run. */
 	/* 0; -EREMOTEIO (transfer_error of the transfer has the status), -EPROTO, -ELOOP, -ENOLINK, -ETIMEDOUT, -EBADMSG as
 	 * transfer_error; -EAGAIN as above; -ENODEV, -EMSGSIZE, -EBUSY, -ENOMEM. text: a sentence or NULL */
 	void (*done)(void *user, int result, const char *text);

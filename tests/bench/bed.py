@@ -69,17 +69,18 @@ class Links:
         fd = os.open(self.path(name), os.O_RDWR | os.O_NOCTTY)
         tty.setraw(fd)
         self.set(baud=0, latency_us=latency_ms * 1000)
-        took = []
-        for sequence in range(pings):
-            frame = smp_wire.frame(smp_wire.message(0, 0, 0, {'d': ''}, seq=sequence))
-            began = time.perf_counter()
+        took, tries = [], 0
+        while len(took) < pings:
+            frame = smp_wire.frame(smp_wire.message(0, 0, 0, {'d': ''}))
+            began, answer = time.perf_counter(), b''
             os.write(fd, frame)
-            answer = b''
-            while not answer.endswith(b'\n'):
-                if not select.select([fd], [], [], 10)[0]:
-                    raise RuntimeError('the board behind the cable does not answer')
+            while not answer.endswith(b'\n') and select.select([fd], [], [], 0.5)[0]:
                 answer += os.read(fd, 4096)
-            took.append(time.perf_counter() - began)
+            if answer.endswith(b'\n'):
+                took.append(time.perf_counter() - began)
+            tries += 1
+            if tries > 100:
+                raise RuntimeError('the board behind the cable does not answer')
         os.close(fd)
         self.set(latency_us=0)
         return max(0, 1e6 * min(took) - 2000 * latency_ms)

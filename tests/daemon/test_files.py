@@ -161,6 +161,42 @@ def test_a_second_transfer_is_refused_while_one_runs(rack):
     assert client.call('Echo', device='a', text='between') == {'text': 'between'}
 
 
+def crossings(client):
+    """The file commands of the trace: 'sent FileClose', 'received FileWrite' ..."""
+    return [f'{e["kind"]} {e["commandName"]}' for e in client.call('Trace', device='a')['entries']
+            if e.get('commandName', '').startswith('File')]
+
+
+def test_single_requests_do_not_wait_for_each_other(rack):
+    """A close and the first chunk go together, a close and the checksum too; what checksums there are is asked meanwhile."""
+    r = rack('a', keys='burst=ok,buf_count=8,latency_ms=50')
+    client = r.ready()
+    assert write(client, '/lfs1/x', content(3000))[-1]['verified'] == 'sha256'
+    assert read(client, '/lfs1/x') == content(3000)
+    said = crossings(client)
+    up, down = said[:said.index('sent FileRead') - 1], said[said.index('sent FileRead') - 1:]
+    assert up[:2] == ['sent FileClose', 'sent FileWrite'] and down[:2] == ['sent FileClose', 'sent FileRead']
+    assert up[-4:] == ['sent FileClose', 'sent FileHash', 'received FileClose', 'received FileHash']
+    assert up.index('sent FileHashTypes') < len(up) - 1 - up[::-1].index('sent FileWrite')
+
+
+@pytest.mark.parametrize('fault', ['lose-request count=1 group=8 id=4', 'lose-reply count=1 group=8 id=4',
+                                   'lose-request count=1 group=8 id=2', 'error count=1 group=8 id=2 errgroup=8 rc=1',
+                                   'error count=1 group=8 id=3 rc=1', 'lose-request count=1 group=8 id=3'])
+def test_an_upload_is_verified_whatever_becomes_of_the_early_question(rack, fault):
+    r = rack('a', keys='burst=ok,buf_count=8,latency_ms=20')
+    client = r.ready()
+    if 'id=3' in fault:  # asked when the file is opened, the others at its end
+        r.sim.command(f'a fault {fault}')
+    replies = client.stream('FileWrite', device='a', path='/lfs1/x', data=base64.b64encode(content(9000)).decode())
+    reply = next(replies)
+    if 'id=3' not in fault:
+        r.sim.command(f'a fault {fault}')
+    for reply in replies:
+        pass
+    assert reply['verified'] == 'sha256'
+
+
 def window(rack):
     return rack.client().call('Get', device='a')['device']['window']
 
@@ -188,7 +224,8 @@ def test_the_window_is_remembered(rack):
     c = r.ready()
     assert window(r) == 1
     write(c, '/lfs1/w', content(10000))
-    assert (begins_with(c), window(r)) == (2, 7)
+    # one of the first two places may be that of the question for checksums
+    assert (begins_with(c), window(r)) in ((1, 7), (2, 7))
     c = restart(r)
     assert window(r) == 7
     write(c, '/lfs1/w', content(10000))
