@@ -127,7 +127,7 @@ def test_a_board_that_is_there_before_its_job(rack, gate, tmp_path, monkeypatch,
     c = r.ready()
     gate.let_go()
     r.client().wait_device('a', lambda d: 'job' in d or updates.is_new(r.sim.state(), new))
-    assert updates.check(r, updates.watch(c, job), new) == 'new'
+    assert updates.check(r, updates.watch_again(c, job), new) == 'new'
 
 
 @pytest.mark.parametrize('let_go', [True, pytest.param(False, marks=pytest.mark.slow)])

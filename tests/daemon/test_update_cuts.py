@@ -227,7 +227,7 @@ def killed_at(rack, image, detached, at, how, boards):
     assert rack.stop(how) in (0, -signal.SIGKILL)
     rack.start()
     client = rack.ready(*boards)
-    return {board: updates.watch(client, job) for board, job in jobs.items()}
+    return {board: updates.watch_again(client, job) for board, job in jobs.items()}
 
 
 @pytest.mark.parametrize('how', [signal.SIGKILL, signal.SIGTERM])
@@ -285,7 +285,7 @@ def test_daemon_is_killed_in_a_step(rack, image, step, meanwhile):
     r.start()
     client = r.ready()
     for board, job in jobs.items():
-        end = updates.watch(client, job)
+        end = updates.watch_again(client, job)
         verdict = updates.check(r, end, image, board)
         assert verdict in ('old', 'new'), (board, end)
         if board == 'detached' and not meanwhile:
@@ -309,7 +309,7 @@ def test_a_cancelled_job_stays_cancelled(rack, image):
     r.sim.command('a wait-idle')  # it has read all that the daemon wrote
     r.sim.command('a clear-faults')
     r.start()
-    end = updates.watch(r.ready(), job)
+    end = updates.watch_again(r.ready(), job)
     assert end.name == 'Cancelled' and 'not marked' in end.parameters['message'], end
     assert updates.check(r, end, image) == 'old'
     updates.settle(r, image)
@@ -336,7 +336,7 @@ def test_a_mark_that_may_have_arrived(rack, image, when, reset):
         r.sim.wait('boots>=2')
         r.sim.wait('phase=app')
     r.start()
-    end = updates.watch(r.ready(), job)
+    end = updates.watch_again(r.ready(), job)
     verdict = updates.check(r, end, image)
     if when == 'after' and reset:
         assert verdict == 'new', end
@@ -355,9 +355,9 @@ def test_a_job_waits_for_its_board(rack, image):
     r.sim.command('a unplug')
     r.start()
     c = r.client()
-    assert [(j['id'], j['state']) for j in c.call('Jobs')['jobs']] == [(job, 'running')]
+    assert updates.listed_again(c, job)['state'] == 'running'
     r.sim.command('a plug')
-    assert updates.check(r, updates.watch(c, job), image) == 'new'
+    assert updates.check(r, updates.watch_again(c, job), image) == 'new'
 
 
 def test_a_job_whose_board_stays_away(rack, image):

@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import threading
+import time
 
 import rack as racks
 import simulator
@@ -90,6 +91,22 @@ def watch(client, job):
     except racks.Error as error:
         return error
     return of_job(last['job'])
+
+
+def listed_again(client, job):
+    """A job that the daemon before began: it is listed once its file has been read from the disk."""
+    deadline = time.monotonic() + racks.SECONDS
+    while True:
+        for listed in client.call('Jobs')['jobs']:
+            if listed['id'] == job:
+                return listed
+        assert time.monotonic() < deadline, f'{job} was lost with its daemon'
+        time.sleep(0.02)
+
+
+def watch_again(client, job):
+    listed_again(client, job)
+    return watch(client, job)
 
 
 def check(rack, end, image, board='a'):
