@@ -295,6 +295,51 @@ def test_daemon_is_killed_in_a_step(rack, image, step, meanwhile):
     updates.settle_all(r, image)
 
 
+@pytest.mark.parametrize('step', ['upload', 'reset', 'reattach'])
+def test_daemon_is_killed_with_a_board_in_recovery(rack, image, step):
+    """The application's own slot is written: what is left behind is a bootloader that waits, or the new image."""
+    r = rack('detached', 'attached', keys='baud=1000000')
+    r.ready()
+    jobs = {}
+    for board in r.boards:
+        r.sim.command(f'{board} set recovery=on')
+        r.client().call('Reset', device=board, bootMode=1)
+        r.client().wait_device(board, lambda d: d['state'] == 'recovery')
+        r.sim.command(f'{board} set recovery=off')
+        client = r.client()
+        updates.begin(client, image, board, detached=board == 'detached')
+        jobs[board] = updates.until(client, step)['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.start()
+    ends = {board: updates.watch_again(r.client(), job) for board, job in jobs.items()}
+    assert updates.check(r, ends['detached'], image, 'detached') == 'new'
+    end = ends['attached']
+    if isinstance(end, racks.Error):
+        assert step == 'upload' and end.name == 'Cancelled' and 'stays in its bootloader' in end.parameters['message'], end
+        r.client().wait_device('attached', lambda d: d['state'] == 'recovery')
+        end = updates.run(r.client(), image, 'attached')
+    assert updates.check(r, end, image, 'attached') == 'new'
+
+
+@pytest.mark.parametrize('detached', [True, False])
+def test_daemon_is_killed_in_a_plain_upload(rack, image, detached):
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    file = c.put(image.data)['hash']
+    c.send('ImageUpload', {'device': 'a', 'file': file, 'detached': detached}, more=True)
+    job = updates.until(c, 'upload')['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.start()
+    end = updates.watch_again(r.client(), job)
+    r.ready()
+    there = updates.other(r.sim.state())
+    if detached:
+        assert end['outcome'] == 'uploaded' and there['hash'] == image.hash and not there['pending'], (end, there)
+    else:
+        assert end.name == 'Cancelled' and 'The daemon ended' in end.parameters['message'], end
+        assert updates.check(r, end, image) == 'old'
+
+
 def test_a_cancelled_job_stays_cancelled(rack, image):
     """Asked to stop while it waits to hear whether the mark arrived; the daemon is killed before it knows."""
     r = rack(keys='baud=1000000')
