@@ -262,8 +262,15 @@ def test_daemon_is_killed_and_the_client_with_it(rack, length):
 MEANWHILE = {None: '', 'reset': 'reset', 'power-cut': 'power-cut ms=100'}
 
 
-@pytest.mark.parametrize('meanwhile', MEANWHILE)
-@pytest.mark.parametrize('step', STEPS)
+def kill_points():
+    """Each step; what the board does meanwhile where it matters most, and with --all everywhere."""
+    for step in STEPS:
+        for meanwhile in MEANWHILE:
+            slow = meanwhile and (step, meanwhile) not in (('mark', 'reset'), ('reattach', 'reset'), ('upload', 'power-cut'))
+            yield pytest.param(step, meanwhile, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize('step, meanwhile', kill_points())
 def test_daemon_is_killed_in_a_step(rack, image, step, meanwhile):
     """Whatever it was at, and whatever the board does while there is no daemon: the next one says how it ended, and that is so.
     One of the jobs is detached, the other one's client goes with the daemon."""
