@@ -63,6 +63,10 @@ class Links:
     def clear(self):
         self.ask('clear')
 
+    def fair_latency_us(self, name, latency_ms):
+        """What to set, so that a bare round trip takes twice the latency."""
+        return max(0, 1000 * latency_ms - self.own_us(name, latency_ms) / 2) if latency_ms else 0
+
     def own_us(self, name, latency_ms, pings=30):
         """What the bed itself adds to a round trip of this latency: pseudo terminals, wake-ups, a board without delay. The
         least of some, so that it is never overrated. Before anybody else has the tty."""
@@ -115,8 +119,8 @@ class Bed:
         try:
             ttys = {'b0': tty} if tty else self.simulate(self.boards, keys)
             self.links = Links(ttys, seed=seed, **link)
-            self.own_us = 0 if tty else self.links.own_us('b0', latency_ms)
-            self.paced = {'baud': baud, 'latency_us': max(0, latency_ms * 1000 - self.own_us / 2)}
+            self.paced = {'baud': baud,
+                          'latency_us': 1000 * latency_ms if tty else self.links.fair_latency_us('b0', latency_ms)}
             ports = {b: self.links.path(b) for b in self.boards}
             if idle:
                 ports |= self.simulate(['idle'], '', sockets=False)

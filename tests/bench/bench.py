@@ -11,8 +11,10 @@ import random
 import sys
 import threading
 import time
+import traceback
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE))
 
 import bed as beds  # noqa: E402
 import instructions  # noqa: E402
@@ -64,28 +66,35 @@ def expected(kind, size, baud, buf_size, buf_count, latency_ms):
                         None if kind == 'image' else PATH)
 
 
+def measure(cell, slot, seed, tty):
+    """Fills in what was measured."""
+    kind, size = cell['kind'], cell['size']
+    with beds.Bed(keys=f'buf_size={cell["buf_size"]},buf_count={cell["buf_count"]}{slot}', baud=cell['baud'],
+                  latency_ms=cell['latency_ms'], seed=seed, tty=tty) as bed:
+        name = prepare(bed, kind, size, seed)
+        bed.pace(**cell['bad'])
+        cpu = bed.cpu()
+        try:
+            took = transfer(bed, kind, size, seed, name=name)
+            cell |= {'seconds': took, 'rate': size / took}
+        finally:
+            cell |= {'cpu_s': bed.cpu() - cpu, 'crossed': bed.links.report()}
+        if bed.dropped():
+            cell['problem'] = f'{bed.dropped()} requests found no buffer on the board'
+
+
 def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=None, seed=1, tty=None, **bad):
     most = expected(kind, 100000, baud, buf_size, buf_count, latency_ms)
     size = size or size_for(min(most.least, 4 << 20), seconds)
     most = expected(kind, size, baud, buf_size, buf_count, latency_ms)
-    slot = ',slot_size=8M' if size > 1 << 20 else ''
-    with beds.Bed(keys=f'buf_size={buf_size},buf_count={buf_count}{slot}', baud=baud, latency_ms=latency_ms, seed=seed,
-                  tty=tty) as bed:
-        cpu = bed.cpu()
-        try:
-            name = prepare(bed, kind, size, seed)
-            bed.pace(**bad)
-            cpu = bed.cpu()
-            took, problem = transfer(bed, kind, size, seed, name=name), None
-        except beds.rack.Error as e:
-            took, problem = None, str(e)
-        if bed.dropped() and not problem:
-            problem = f'{bed.dropped()} requests found no buffer on the board'
-        crossed = bed.links.report()
-        return {'kind': kind, 'baud': baud, 'buf_size': buf_size, 'buf_count': buf_count, 'latency_ms': latency_ms,
-                'size': size, 'seconds': took, 'problem': problem, 'rate': size / took if took else 0,
-                'wire': most.wire, 'buffers': most.buffers, 'limit': most.least, 'chunk': most.chunk,
-                'cpu_s': bed.cpu() - cpu, 'crossed': crossed, 'bad': bad}
+    cell = {'kind': kind, 'baud': baud, 'buf_size': buf_size, 'buf_count': buf_count, 'latency_ms': latency_ms, 'size': size,
+            'seconds': None, 'problem': None, 'rate': 0, 'wire': most.wire, 'buffers': most.buffers, 'limit': most.least,
+            'chunk': most.chunk, 'bad': bad}
+    try:
+        measure(cell, ',slot_size=8M' if size > 1 << 20 else '', seed, tty)
+    except Exception as e:  # one cell of many: it is told, and the others go on
+        cell['problem'] = str(e) or type(e).__name__
+    return cell
 
 
 def speed(baud):
@@ -108,7 +117,18 @@ def one_row(r):
 MATRIX_FROM = 24  # so many cells are easier to read as a matrix
 
 
-def matrix_table(results):
+CDC_RATES, CDC_MS = (65536, 1000000), 0.25
+MATRIX_TITLE = 'One board, per cent of the limit'
+CDC_TITLE = f'CDC ACM: no baud rate, the board takes so many bytes a second (10 bits a byte), {CDC_MS} ms'
+
+
+def matrix_tables(results):
+    cdc = [r for r in results if r['latency_ms'] == CDC_MS]
+    rest = [r for r in results if r['latency_ms'] != CDC_MS]
+    return [*(matrix_table(rest, MATRIX_TITLE) if rest else []), *(matrix_table(cdc, CDC_TITLE) if cdc else [])]
+
+
+def matrix_table(results, title):
     """Per cent of the limit: a row a transfer, speed and buffer; a column a latency."""
     columns = sorted({r['latency_ms'] for r in results})
     rows = {}
@@ -116,7 +136,7 @@ def matrix_table(results):
         key = (r['kind'], speed(r['baud']), f'{r["buf_count"]} x {r["buf_size"]}')
         rows.setdefault(key, {})[r['latency_ms']] = percent(r['rate'], r['limit']) if r['seconds'] else 'failed'
     return table(['', 'baud', 'buffers', *(f'{c:g} ms' for c in columns)],
-                 [[*key, *(cells.get(c, '') for c in columns)] for key, cells in rows.items()], 'One board, per cent of the limit')
+                 [[*key, *(cells.get(c, '') for c in columns)] for key, cells in rows.items()], title)
 
 
 # --- many boards ------------------------------------------------------------------------------------------------------------
@@ -192,9 +212,9 @@ def many_row(r):
 BAD = [('1 % of lines lost', 'image', {'loss': 0.01}), ('5 % of lines lost', 'image', {'loss': 0.05}),
        ('1 % of lines with a wrong bit', 'image', {'flip': 0.01}),
        ('log text before 1 frame in 5', 'image', {'log_between': 0.2}),
-       ('1 % of lines lost', 'read', {'loss': 0.01}),
+       ('1 % of lines lost', 'read', {'loss': 0.01}), ('5 % of lines lost', 'read', {'loss': 0.05}),
        ('log text inside 1 frame in 20', 'read', {'log_inside': 0.017}),
-       ('1 % of lines lost', 'write', {'loss': 0.01})]
+       ('1 % of lines lost', 'write', {'loss': 0.01}), ('5 % of lines lost', 'write', {'loss': 0.05})]
 
 
 def bad_cells(size, seeds, baud=1000000, latency_ms=1, buf_size=384):
@@ -234,9 +254,9 @@ def matrix():
             for buf_size in (384, 1024, 2048):
                 for latency in (0, 1, 4, 16):
                     yield kind, baud, buf_size, latency, 8
-        for rate in (65536, 1000000):  # CDC ACM: no baud rate, the board takes so many bytes a second
+        for rate in CDC_RATES:
             for buf_size in (384, 1024, 2048):
-                yield kind, rate * 10, buf_size, 0.25, 8
+                yield kind, rate * 10, buf_size, CDC_MS, 8
 
 
 def table(head, rows, title):
@@ -248,6 +268,25 @@ def table(head, rows, title):
         return '| ' + ' | '.join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths))) + ' |'
 
     return [f'### {title}', '', line(head), '|' + '|'.join('-' * (w + 2) for w in widths) + '|', *map(line, rows), '']
+
+
+def document(text, lines):
+    """The text with each of its tables that was measured anew, by title; the others stay."""
+    fresh, title = {}, None
+    for line in lines:
+        if line.startswith('### '):
+            title = line
+        elif line.startswith('|'):
+            fresh.setdefault(title, []).append(line)
+    out, title = [], None
+    for line in text.split('\n'):
+        if line.startswith('#'):
+            title = line
+        if line.startswith('|') and title in fresh:
+            out += fresh[title] if out[-1] == '' else []
+            continue
+        out.append(line)
+    return '\n'.join(out)
 
 
 def machine():
@@ -279,7 +318,8 @@ def words():
                    help='this part: one board, many boards, bad cables, an update of 100 boards, memory after a large message, '
                         'instructions a message; with other clients: the same cables, real firmware')
     p.add_argument('--peers', action='store_true',
-                   help='other clients on the same cables, and real firmware; installs them by package name')
+                   help='other clients on the same cables, and real firmware; installs them by package name. With --all: after '
+                        'all the rest')
     p.add_argument('--cell', action='append', metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
                    help='this cell; KIND is image, write or read')
     p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
@@ -287,6 +327,7 @@ def words():
     p.add_argument('--tty', help='measure the board at this tty instead of simulated ones; only with --cell')
     p.add_argument('--json', metavar='FILE', help='all figures')
     p.add_argument('--markdown', metavar='FILE', help='the tables, as printed')
+    p.add_argument('--document', metavar='FILE', help='puts the tables into FILE, in place of those of the same titles')
     p.add_argument('--svg', metavar='FILE', help='a picture of the cells of one board')
     return p.parse_args()
 
@@ -327,29 +368,45 @@ def part(name, options):
 
 
 def chosen_parts(options):
-    if options.only or options.peers:
-        return [*(options.only or []), *(['peers', 'real'] if options.peers else [])]
-    return ['one'] if options.cell else ['many'] if options.boards else PARTS
+    others = ['peers', 'real'] if options.peers else []
+    if options.only or (others and not options.all):
+        return [*(options.only or []), *others]
+    return ['one'] if options.cell else ['many'] if options.boards else [*PARTS, *others]
 
 
-def main():
-    options = words()
-    results, lines = {'machine': machine()}, []
-    print(limits.FORMULAS + '\n', file=sys.stderr)
-    for name in chosen_parts(options):
-        cells, head, row, title = part(name, options)
-        results[name] = collect(title, cells, row)
-        lines += table(head, map(row, results[name]), title)
-        if name == 'one' and len(results[name]) >= MATRIX_FROM:
-            lines += matrix_table(results[name])
-    print('\n'.join(lines))
+def write_all(options, results, lines):
+    """After each part, so that a later one can spoil nothing."""
     if options.markdown:
         pathlib.Path(options.markdown).write_text('\n'.join(lines))
+    if options.document:
+        page = pathlib.Path(options.document)
+        page.write_text(document(page.read_text(), lines))
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, indent=1) + '\n')
     if options.svg:
         pathlib.Path(options.svg).write_text(picture.draw(results))
 
 
+def main():
+    options = words()
+    results, lines, failed = {'machine': machine()}, [], False
+    print(limits.FORMULAS + '\n', file=sys.stderr)
+    for name in chosen_parts(options):
+        try:
+            cells, head, row, title = part(name, options)
+            results[name] = collect(title, cells, row)
+        except Exception:
+            traceback.print_exc()
+            print(f'== {name}: failed', file=sys.stderr)
+            failed = True
+            continue
+        lines += table(head, map(row, results[name]), title)
+        if name == 'one' and len(results[name]) >= MATRIX_FROM:
+            lines += matrix_tables(results[name])
+        write_all(options, results, lines)
+    print('\n'.join(lines))
+    return failed
+
+
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -79,15 +79,17 @@ def install_rust():
 @contextlib.contextmanager
 def cable(buf_size, buf_count, seed):
     """A simulated board behind a cable that is not paced yet."""
-    sim = simulator.Simulator(f'b0,{BOARD},buf_size={buf_size},buf_count={buf_count}')
+    there = tempfile.mkdtemp(prefix='board')
+    sim = simulator.Simulator(f'b0,{BOARD},buf_size={buf_size},buf_count={buf_count},unix={there}/b0')
     try:
-        links = beds.Links({'b0': sim.path('b0')}, seed=seed)
+        links = beds.Links({'b0': f'{there}/b0'}, seed=seed)
         try:
             yield sim, links
         finally:
             links.close()
     finally:
         sim.close()
+        shutil.rmtree(there, ignore_errors=True)
 
 
 def fill(words, tty, baud, file):
@@ -120,7 +122,8 @@ def run(words, seconds):
 
 def theirs(words, cell, data, digest, file, most_seconds):
     with cable(cell['buf_size'], cell['buf_count'], cell['seed']) as (sim, links):
-        links.set(baud=cell['baud'], latency_us=cell['latency_ms'] * 1000, **cell['bad'])
+        latency = links.fair_latency_us('b0', cell['latency_ms'])
+        links.set(baud=cell['baud'], latency_us=latency, **cell['bad'])
         links.clear()
         status = run(fill(words, links.path('b0'), cell['baud'], file), most_seconds)
         return outcome(links, status, arrived(sim, digest), len(data))

@@ -62,9 +62,34 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(bench, 'PATH', '/' + 'x' * 5000)
     r = bench.one_cell('read', 1000000, 384, 0, size=1024)
     assert r['seconds'] is None and 'path' in r['problem'] and bench.one_row(r)[5] == 'failed'
-    lines = bench.matrix_table([r, {**r, 'kind': 'image', 'latency_ms': 4, 'seconds': 1, 'rate': 99, 'limit': 100}])
+    lines = bench.matrix_tables([r, {**r, 'kind': 'image', 'latency_ms': 4, 'seconds': 1, 'rate': 99, 'limit': 100}])
     assert [c.strip() for c in lines[4].split('|')[1:-1]] == ['read', '1 M', '4 x 384', 'failed', '']
     assert [c.strip() for c in lines[5].split('|')[1:-1]] == ['image', '1 M', '4 x 384', '', '99.0']
+
+
+def test_a_part_that_fails_spoils_no_other(monkeypatch, tmp_path, capsys):
+    def fails(*_):
+        raise RuntimeError('no cable')
+    monkeypatch.setattr(bench.rack_update, 'memory_cells', fails)
+    monkeypatch.setattr(sys, 'argv', ['bench', '--only', 'memory', '--only', 'bad', '--json', str(tmp_path / 'j')])
+    monkeypatch.setattr(bench, 'BAD', [])
+    assert bench.main() is True
+    assert json.loads((tmp_path / 'j').read_text())['bad'] == [] and 'no cable' in capsys.readouterr().err
+
+
+def test_tables_of_a_page_are_replaced():
+    page = '# P\ntext\n\n### A\n\n| old |\n|---|\n| 1 |\n\nwords\n\n### B\n\n| kept |\n\n## End\n'
+    lines = [*bench.table(['x'], [['2'], ['3']], 'A'), *bench.table(['y'], [['4']], 'C')]
+    assert bench.document(page, lines) == page.replace('| old |\n|---|\n| 1 |', '| x |\n|---|\n| 2 |\n| 3 |')
+    titles = (bench.HERE.parents[1] / 'docs/performance.md').read_text().split('\n')
+    for title in (bench.MATRIX_TITLE, bench.CDC_TITLE):
+        assert f'### {title}' in titles
+
+
+def test_the_matrix_is_whole():
+    cells = list(bench.matrix())
+    assert len(cells) == len(set(cells)) == 3 * (4 * 3 * 4 + 2 * 3)
+    assert ('write', 921600, 384, 16, 8) in cells
 
 
 def test_many_boards():
