@@ -126,7 +126,9 @@ static void fail_image(struct call *call, const char *reason, const char *senten
 	json_object *o = json_object_new_object();
 
 	api_put_string(o, "reason", reason);
-	api_fail(call, "BadImage", o, "the file to send is the signed binary, often zephyr.signed.bin", "%s", sentence);
+	/* What it is instead may have been said with what to send. */
+	api_fail(call, "BadImage", o, strstr(sentence, "signed.bin") ? NULL : "the file to send is the signed binary, often zephyr.signed.bin",
+			"%s", sentence);
 }
 
 static void fail_store(struct call *call, const char *sentence)

@@ -230,6 +230,7 @@ static const struct hint {
 } hints[] = {
 	{SMP_ENOTSUP, SMP_OS, 0, "a bootloader in recovery has no echo unless it was built with it"},
 	{SMP_ENOTSUP, SMP_OS, 2, "the firmware needs CONFIG_MCUMGR_GRP_OS_TASKSTAT"},
+	{SMP_ENOTSUP, SMP_OS, 3, "the firmware needs CONFIG_MCUMGR_GRP_OS_MPSTAT"},
 	{SMP_ENOTSUP, SMP_OS, 4, "the firmware needs CONFIG_MCUMGR_GRP_OS_DATETIME"},
 	{SMP_ENOTSUP, SMP_OS, 6, "the firmware needs CONFIG_MCUMGR_GRP_OS_MCUMGR_PARAMS"},
 	{SMP_ENOTSUP, SMP_OS, 7, "the firmware needs CONFIG_MCUMGR_GRP_OS_INFO"},

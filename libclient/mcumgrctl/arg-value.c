@@ -42,7 +42,7 @@ static int read_time(struct args *args, const struct arg *row, const char *shown
 	static const struct {
 		const char *name;
 		unsigned int ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 } };
+	} units[] = { { "ms", 1 }, { "s", 1000 }, { "min", 60000 }, { "h", 3600000 } };
 	unsigned int unit = row->unit_ms;
 	char *end;
 	double n;
@@ -59,7 +59,7 @@ static int read_time(struct args *args, const struct arg *row, const char *shown
 	if (errno || end == text || *end || strspn(text, "0123456789.") == 0 || strpbrk(text, "xXeE"))
 		return args_refuse(args,
 			row->unit_ms == 1 ? "A bare number counts milliseconds." : "A bare number counts seconds.",
-			"%s: '%s' is no time; write 500ms, 5s or 2min", shown, show(text));
+			"%s: '%s' is no time; write 500ms, 5s, 2min or 1h", shown, show(text));
 	n *= unit;
 	if (!(n >= (double)row->min && n <= (double)row->max))
 		return args_refuse(args, NULL, "%s: '%s' is not from %" PRId64 "ms to %" PRId64 "s", shown, show(text),

@@ -50,6 +50,8 @@ struct ctl {
 	char *device_found; /* what --serial was resolved to */
 	int64_t baud;
 	bool all, json, quiet, verbose, raw, detach;
+	const char *subject; /* what errors that name no board are about, such as a file; or NULL */
+	bool reader_left; /* of the output: nothing is to be said of that */
 	int64_t timeout_ms; /* 0: not given */
 	uint64_t deadline;  /* of a verb that waits; UINT64_MAX: none */
 

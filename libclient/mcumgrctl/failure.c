@@ -137,7 +137,7 @@ enum exit_code failure_report(struct ctl *ctl, const char *device, const struct 
 	if (ctl->json)
 		print_object(ctl, device, error->name, error->parameters);
 	else
-		print_text(ctl->all ? device : named ? named : device, error->message, hint);
+		print_text(ctl->all && device ? device : named ? named : device ? device : ctl->subject, error->message, hint);
 	return failure_code(error->name);
 }
 

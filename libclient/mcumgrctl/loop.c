@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
@@ -194,12 +195,24 @@ static void wait_for_events(struct ctl *ctl, struct pollfd *polls)
 	size_t i, n = 0;
 
 	polls[n++] = (struct pollfd){ .fd = keyboard_fd(), .events = POLLIN };
+	/* Asked for nothing: told when nobody reads a pipe any more. */
+	polls[n++] = (struct pollfd){ .fd = ctl->verb->flags & VERB_FOREVER ? STDOUT_FILENO : -1 };
 	for (i = 0; i < ctl->count; i++) {
 		n = add_poll(polls, n, ctl->boards[i].connection);
 		n = add_poll(polls, n, ctl->boards[i].canceller);
 	}
 	if (ppoll(polls, n, wait < 0 ? NULL : &pause, interrupt_mask()) < 0)
-		polls[0].revents = 0;
+		polls[0].revents = polls[1].revents = 0;
+}
+
+/* head or grep -m1 have seen enough of a verb that would go on for ever, and perhaps not print for long. */
+static void end_without_reader(struct ctl *ctl)
+{
+	size_t i;
+
+	ctl->reader_left = true;
+	for (i = 0; i < ctl->count; i++)
+		board_finish(&ctl->boards[i], CODE_DONE, "ok", NULL);
 }
 
 static void process(struct ctl *ctl)
@@ -219,10 +232,12 @@ static void process(struct ctl *ctl)
 
 static void loop(struct ctl *ctl)
 {
-	struct pollfd *polls = calloc(ctl->count * 2 + 1, sizeof(*polls));
+	struct pollfd *polls = calloc(ctl->count * 2 + 2, sizeof(*polls));
 
 	if (!polls)
 		out_of_memory();
+	if (ctl->verb->flags & VERB_FOREVER)
+		signal(SIGPIPE, SIG_IGN);
 	while (!all_finished(ctl)) {
 		display_update(ctl);
 		wait_for_events(ctl, polls);
@@ -230,6 +245,8 @@ static void loop(struct ctl *ctl)
 			interrupt_handle(ctl);
 		keyboard_process(polls[0].revents);
 		process(ctl);
+		if (polls[1].revents & POLLERR)
+			end_without_reader(ctl);
 		check_deadline(ctl);
 	}
 	keyboard_end();

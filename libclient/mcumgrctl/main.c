@@ -115,7 +115,7 @@ int main(int argc, char **argv)
 	private_end();
 	free(ctl.device_found);
 	args_release(&args);
-	if (fflush(stdout) || ferror(stdout)) {
+	if ((fflush(stdout) || ferror(stdout)) && !ctl.reader_left) {
 		fputs("mcumgrctl: cannot write the output\n", stderr);
 		return r ? r : CODE_OTHER;
 	}

@@ -62,7 +62,9 @@ static int put(struct ctl *ctl, const uint8_t *data, size_t size, json_object **
 	json_object_object_add(parameters, "data", json_object_new_string(text));
 	if (takes_any(ctl) && args_has(ctl->args, "any"))
 		json_object_object_add(parameters, "any", json_object_new_boolean(true));
+	ctl->subject = args_text(ctl->args, "file");
 	r = ctl_call(ctl, "ImagePut", parameters, ret_reply);
+	ctl->subject = NULL;
 	if (r == CODE_IMAGE && takes_any(ctl) && !ctl->json)
 		fputs("  With --any it is uploaded all the same.\n", stderr);
 	/* A message over its limit is no call that the daemon could answer: it hangs up. */

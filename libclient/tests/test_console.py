@@ -288,3 +288,17 @@ def test_a_pipe_is_typed_byte_by_byte_and_its_end_ends_nothing(daemon):
     assert process.stderr.read() == b""
     process.stdout.close()
     process.stderr.close()
+
+
+@pytest.mark.parametrize("json_option", [(), ("--json",)])
+@pytest.mark.parametrize("more", [True, False])
+def test_it_ends_when_nobody_reads_any_more(daemon, json_option, more):
+    """As in `console -f | grep -m1 boot`: at once, also when the board prints nothing else, and it is no failure."""
+    line = {"number": 1, "time": "2026-01-02T03:04:05.678Z", "text": "boot"}
+    daemon.on("Console", {"lines": [line]}, *[{"lines": [line]}] * (50 if more else 0), Open())
+    process = subprocess.Popen([program(), *json_option, "console", "-f"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=environment(daemon.path))
+    assert b"boot" in process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(DEADLINE) == 0 and process.stderr.read() == b""
+    process.stderr.close()

@@ -86,7 +86,7 @@ def test_files_that_cannot_be_read(daemon, ctl, tmp_path):
 def test_bad_image(daemon, ctl, image):
     daemon.on("ImagePut", Error("BadImage", reason="not-an-image", message="it is an ELF file", hint="Send zephyr.signed.bin."))
     update, upload = ctl("firmware", "update", image), ctl("image", "upload", image)
-    assert (update.code, update.err) == (8, "mcumgrctl: it is an ELF file\n  Send zephyr.signed.bin.\n")
+    assert (update.code, update.err) == (8, f"mcumgrctl: {image}: it is an ELF file\n  Send zephyr.signed.bin.\n")
     assert upload.err == update.err + "  With --any it is uploaded all the same.\n"
     assert daemon.methods() == ["ImagePut", "ImagePut"]
 

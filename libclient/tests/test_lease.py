@@ -56,6 +56,7 @@ def line(stream):
 @pytest.fixture
 def ctl(shared):
     c = Ctl(shared)
+    shared.ready()  # the test before may have reset a board
     yield c
     for process in c.started:
         process.stdin.close()
@@ -183,7 +184,7 @@ def test_steps_of_a_script(ctl):
     holder.wait()
     ctl.rack.client().wait_device("a", lambda d: "lease" not in d)
     token = ctl("-d", "b", "lock", "--for", "10min").out.strip()
-    assert "locked until 20" in ctl("keep", "--for", "5min", MCUMGR_LEASE=token).out
+    assert "locked until 20" in ctl("keep", "--for", "1h", MCUMGR_LEASE=token).out
     assert ctl("unlock", MCUMGR_LEASE=token).out == "Unlocked: b\n"
     assert ctl("keep", MCUMGR_LEASE=token).code == 4
 
