@@ -282,12 +282,12 @@ static void take_event(struct usb *u, struct udev_device *d)
 	const char *action = udev_device_get_action(d), *syspath = udev_device_get_syspath(d);
 	if (!action || !syspath)
 		return;
-	log_debug(NULL, "usb", "%s %s", action, syspath);
 	const char *subsystem = udev_device_get_subsystem(d);
 	if (subsystem && !strcmp(subsystem, "usb")) {
 		hub_list_event(&u->hubs, d, action);
 		return;
 	}
+	log_debug(NULL, "usb", "%s %s", action, syspath);
 	if (!strcmp(action, "move") && usb_property(d, "DEVPATH_OLD")) {
 		_cleanup_free_ char *old = NULL;
 		if (asprintf(&old, "/sys%s", usb_property(d, "DEVPATH_OLD")) >= 0)

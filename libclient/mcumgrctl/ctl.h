@@ -36,6 +36,7 @@ struct board {
 
 	unsigned int step;   /* for verbs of several calls */
 	json_object *memory; /* for the same */
+	uint64_t deadline;   /* of verbs that follow up what they did; 0: none */
 
 	bool finished;
 	enum exit_code code;

@@ -168,14 +168,30 @@ static size_t add_poll(struct pollfd *polls, size_t n, struct mcumgr *m)
 	return n;
 }
 
+static uint64_t board_deadline(const struct board *b)
+{
+	return b->deadline && b->deadline < b->ctl->deadline ? b->deadline : b->ctl->deadline;
+}
+
+static uint64_t next_deadline(const struct ctl *ctl)
+{
+	uint64_t next = ctl->deadline;
+	size_t i;
+
+	for (i = 0; i < ctl->count; i++)
+		if (!ctl->boards[i].finished && board_deadline(&ctl->boards[i]) < next)
+			next = board_deadline(&ctl->boards[i]);
+	return next;
+}
+
 static int next_wait_ms(const struct ctl *ctl)
 {
-	uint64_t now = ctl_now(), left = ctl->deadline > now ? ctl->deadline - now : 0;
+	uint64_t now = ctl_now(), deadline = next_deadline(ctl), left = deadline > now ? deadline - now : 0;
 	int wait = display_wait_ms(ctl), keys = keyboard_wait_ms();
 
 	if (keys >= 0 && (wait < 0 || keys < wait))
 		wait = keys;
-	return ctl->deadline == UINT64_MAX || (wait >= 0 && (uint64_t)wait < left) ? wait : (int)left;
+	return deadline == UINT64_MAX || (wait >= 0 && (uint64_t)wait < left) ? wait : (int)left;
 }
 
 static void check_deadline(struct ctl *ctl)
@@ -183,8 +199,8 @@ static void check_deadline(struct ctl *ctl)
 	void (*late)(struct board *b) = ctl->verb->expired ? ctl->verb->expired : ctl->verb->overdue;
 	size_t i;
 
-	for (i = 0; ctl_now() >= ctl->deadline && i < ctl->count; i++)
-		if (!ctl->boards[i].finished)
+	for (i = 0; late && i < ctl->count; i++)
+		if (!ctl->boards[i].finished && ctl_now() >= board_deadline(&ctl->boards[i]))
 			late(&ctl->boards[i]);
 }
 

@@ -9,7 +9,27 @@
 /* os system-reset: the call, and after one for the bootloader's recovery the events of Watch until the board is back as that.
  * b->memory: {"state": the last one that was seen}. */
 
-#define BACK_MS 60000
+#define BACK_MS 60000 /* unless --boot-timeout says otherwise */
+
+int os_prepare_reset(struct ctl *ctl, json_object *parameters)
+{
+	int64_t mode;
+
+	if (!args_has(ctl->args, "boot-timeout"))
+		return 0;
+	if (args_has(ctl->args, "no-wait"))
+		return args_refuse(ctl->args, NULL, "--boot-timeout and --no-wait exclude each other");
+	if (!member_int(parameters, "bootMode", &mode) || mode != 1)
+		return args_refuse(ctl->args, NULL, "--boot-timeout needs --bootmode 1: nothing is waited for without it");
+	return 0;
+}
+
+static uint64_t back_ms(const struct board *b)
+{
+	const struct arg_value *given = args_value(b->ctl->args, "boot-timeout");
+
+	return given->given ? (uint64_t)given->number : BACK_MS;
+}
 
 static bool is_followed(const struct board *b)
 {
@@ -33,7 +53,7 @@ enum next os_reset_next(struct board *b, json_object *reply, const struct mcumgr
 	note(b, "Reset; waiting for its bootloader\n");
 	board_flush(b);
 	b->memory = json_object_new_object();
-	b->ctl->deadline = ctl_now() + BACK_MS;
+	b->deadline = ctl_now() + back_ms(b);
 	watch = json_object_new_object();
 	return board_stream(b, "Watch", watch);
 }

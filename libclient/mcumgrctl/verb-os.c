@@ -20,6 +20,8 @@ static const struct arg reset_options[] = {
 	{ "bootmode", .meta = "N", .kind = ARG_NUMBER, .json = "bootMode", .max = 255,
 		.help = "0: boot the application, 1: the bootloader's recovery" },
 	{ "no-wait", .kind = ARG_FLAG, .help = "do not wait until the bootloader answers" },
+	{ "boot-timeout", .meta = "TIME", .kind = ARG_TIME, .min = 1, .max = 3600000, .unit_ms = 1000,
+		.help = "how long that may take (1min; bare number: seconds)" },
 	{ NULL },
 };
 static const struct arg time_words[] = {
@@ -177,8 +179,8 @@ const struct verb os_verbs[] = {
 		.help = "Sets the board's clock, which knows no zones. A TIME without a zone is sent as it is; one with a zone,\n"
 			"and this computer's, as local time, or with --utc as UTC" },
 	{ OS, .name = "system-reset", .summary = "reset the board", .options = reset_options, .next = os_reset_next,
-		.event = os_reset_event, .overdue = os_reset_overdue,
+		.prepare = os_prepare_reset, .event = os_reset_event, .overdue = os_reset_overdue,
 		.help = "Resets the board, once: a lost reply is not asked for again. With --bootmode 1 it waits until the board\n"
-			"is back in its bootloader, a minute at most (then the exit code is 5); --no-wait does not" },
+			"is back in its bootloader, a minute or --boot-timeout at most (then the exit code is 5); --no-wait does not" },
 	{ .name = NULL },
 };

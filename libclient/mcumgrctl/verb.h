@@ -52,7 +52,7 @@ struct verb {
 	/* Verbs that wait for something: --timeout is for the whole of them, and then this is called. With --all they
 	 * still have one connection, which tells of every board. */
 	void (*expired)(struct board *b);
-	/* Verbs that follow up what they did, for each board: they set ctl->deadline themselves. */
+	/* Verbs that follow up what they did, for each board: they set its deadline themselves. */
 	void (*overdue)(struct board *b);
 	/* Needs no daemon: does everything itself and returns the exit code. */
 	int (*offline)(struct ctl *ctl);

@@ -26,6 +26,7 @@ void os_print_pools(struct board *b, json_object *reply);
 enum next os_reset_next(struct board *b, json_object *reply, const struct mcumgr_error *error);
 void os_reset_event(struct board *b, json_object *reply);
 void os_reset_overdue(struct board *b);
+int os_prepare_reset(struct ctl *ctl, json_object *parameters);
 int os_prepare_set_datetime(struct ctl *ctl, json_object *parameters);
 int os_prepare_application_info(struct ctl *ctl, json_object *parameters);
 void os_print_application_info(struct board *b, json_object *reply);
