@@ -68,11 +68,23 @@ static size_t print_ids(json_object *reply, const char *section, FILE *f)
 	return printed;
 }
 
+/* A board's place, or a hub's: then whatever is below it. A bus path is the kernel's name of the device in that place. */
+static void print_place(const char *path, FILE *f)
+{
+	_cleanup_free_ char *hub = plug_hub(path), *place = pattern(hub);
+
+	if (isdigit((unsigned char)*path) || strncmp(path, "usb", 3) == 0)
+		fprintf(f, "KERNELS==\"%.*s\", ENV{.MCUMGRD_BOARD}=\"1\"\n", (int)strcspn(place, ":"), place);
+	else
+		fprintf(f, "ENV{ID_PATH}==\"%s|%s:*|%s%s\", ENV{.MCUMGRD_BOARD}=\"1\"\n", place, place, place,
+			strstr(place, "-usb-") ? ".*" : "-usb-*");
+}
+
 static void print_section(json_object *reply, json_object *section, FILE *f)
 {
 	const char *name = member_string(section, "name"), *serial = member_string(section, "serial");
 	const char *path = member_string(section, "path");
-	_cleanup_free_ char *hub = plug_hub(path), *place = hub ? pattern(hub) : NULL, *number = serial ? pattern(serial) : NULL;
+	_cleanup_free_ char *number = serial ? pattern(serial) : NULL;
 
 	/* A tty that the command line names is none of udev's business. */
 	if (!name || member_string(section, "tty"))
@@ -80,8 +92,8 @@ static void print_section(json_object *reply, json_object *section, FILE *f)
 	fprintf(f, "# [device %s]\n", show(name));
 	if (number)
 		fprintf(f, "ATTRS{serial}==\"%s\", ENV{.MCUMGRD_BOARD}=\"1\"\n", number);
-	else if (place)
-		fprintf(f, "ENV{ID_PATH}==\"%s|%s:*\", ENV{.MCUMGRD_BOARD}=\"1\"\n", place, place);
+	else if (path && *path)
+		print_place(path, f);
 	else if (!print_ids(reply, name, f))
 		fputs("# ... nothing of it is plugged in: its USB ids are not known\n", f);
 }

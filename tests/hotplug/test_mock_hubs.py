@@ -2,6 +2,7 @@
 """Sections that name a hub: the boards below it are theirs, and the hub is listed, there or not."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -240,3 +241,24 @@ def test_suggestions_go_by_boards(rack, testbed, silent_pty):
     assert rack.run('suggest', '--all').stdout == before
     rack.reload(SHELF)
     assert 'manages every serial port' in rack.run('suggest', '--all').stderr
+
+
+@pytest.mark.parametrize('testbed', ['namespace'], indirect=True)
+def test_lost_events_lose_no_hub(rack, testbed, silent_pty):
+    """The kernel drops what the daemon does not read in time; then everything is looked at, hubs too."""
+    other = PCI + '2'
+    rack.start(SHELF + f'[device other]\npath = {other}\n')
+    testbed.hub('1-1.4')
+    wait_hub(rack, 'hubAttached')
+    testbed.add('ttyACM0', silent_pty(), path='1-9')
+    rack.wait_ports(1)
+    mark = rack.mark()
+    rack.daemon.process.send_signal(signal.SIGSTOP)
+    testbed.flood('ttyACM0', 20000)
+    testbed.unhub('1-1.4')
+    testbed.hub('1-2')
+    rack.daemon.process.send_signal(signal.SIGCONT)
+    assert wait_hub(rack, 'hubDetached', mark)['state'] == 'absent'
+    assert wait_hub(rack, 'hubAttached', mark, path=other)['state'] == 'attached'
+    assert 'events were lost; looking at everything again' in rack.daemon.errors()
+    assert {hub['path']: hub['state'] for hub in hubs(rack)} == {HUB: 'absent', other: 'attached'}

@@ -202,11 +202,15 @@ def test_a_plug_without_a_daemon(rack, testbed, silent_pty):
     assert not rack.left_behind()
 
 
+PCI = 'pci-0000:00:15.0'
+
+
 @pytest.fixture
 def rules(rack, testbed, silent_pty):
     for made in (ftdi('1-1', 'A1'), nordic('1-2', 'B2'), nordic('1-3', 'C3'), ch340('1-4')):
         plug(testbed, silent_pty, made)
     rack.start(f'[device f]\nserial = A1\n[device class]\nmatch = 1366:.*:0\n[device place]\npath = {HUB}4\n'
+               f'[device bus]\npath = 1-5.2:1.0\n[device root]\npath = usb2\n[device controller]\npath = {PCI}\n'
                '[device odd]\nserial = a"b*c\n[device later]\nmatch = dead:beef\n')
     return rack.run('suggest', '--udev').stdout
 
@@ -216,7 +220,10 @@ def test_rules_name_the_boards_that_are_configured(rules):
     assert chosen == [
         ('f', 'ATTRS{serial}=="A1", ENV{.MCUMGRD_BOARD}="1"'),
         ('class', 'ATTRS{idVendor}=="1366", ATTRS{idProduct}=="1069", ENV{.MCUMGRD_BOARD}="1"'),
-        ('place', f'ENV{{ID_PATH}}=="{HUB}4|{HUB}4:*", ENV{{.MCUMGRD_BOARD}}="1"'),
+        ('place', f'ENV{{ID_PATH}}=="{HUB}4|{HUB}4:*|{HUB}4.*", ENV{{.MCUMGRD_BOARD}}="1"'),
+        ('bus', 'KERNELS=="1-5.2", ENV{.MCUMGRD_BOARD}="1"'),
+        ('root', 'KERNELS=="usb2", ENV{.MCUMGRD_BOARD}="1"'),
+        ('controller', f'ENV{{ID_PATH}}=="{PCI}|{PCI}:*|{PCI}-usb-*", ENV{{.MCUMGRD_BOARD}}="1"'),
         ('odd', 'ATTRS{serial}=="a?b?c", ENV{.MCUMGRD_BOARD}="1"'),
         ('later', '# ... nothing of it is plugged in: its USB ids are not known'),
     ]

@@ -123,8 +123,8 @@ class Device:
         number = f'{properties["MAJOR"]}:{properties["MINOR"]}' if 'MAJOR' in properties else None
         self._data = f'/run/udev/data/{"c" + number if number else f"+{subsystem}:{os.path.basename(syspath)}"}'
         self._link = f'{link}/{os.path.basename(syspath)}'
-        os.makedirs(syspath)
-        kernel = {key: properties[key] for key in ('MAJOR', 'MINOR', 'DEVTYPE') if key in properties}
+        os.makedirs(syspath, exist_ok=True)
+        kernel = {key: properties[key] for key in ('MAJOR', 'MINOR', 'DEVTYPE', 'TYPE') if key in properties}
         if 'DEVNAME' in properties:
             kernel['DEVNAME'] = properties['DEVNAME'][5:]
         attributes = {**attributes, 'uevent': ''.join(f'{key}={value}\n' for key, value in kernel.items())}
@@ -139,7 +139,7 @@ class Device:
     def _remember(self):
         self.initialized = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         kept = {key: value for key, value in self.properties.items()
-                if key not in ('DEVPATH', 'SUBSYSTEM', 'DEVNAME', 'MAJOR', 'MINOR', 'DEVTYPE', 'DEVLINKS')}
+                if key not in ('DEVPATH', 'SUBSYSTEM', 'DEVNAME', 'MAJOR', 'MINOR', 'DEVTYPE', 'TYPE', 'DEVLINKS')}
         links = [f'S:{link[5:]}\n' for link in self.properties.get('DEVLINKS', '').split()]
         write(self._data, ''.join([*links, f'I:{self.initialized}\n', *(f'E:{k}={v}\n' for k, v in kept.items()), 'V:1\n']))
 
@@ -153,7 +153,7 @@ class Bus:
     """Boards by hub port, ttys by name; and who listens."""
 
     def __init__(self):
-        self._boards, self._ports, self._number = {}, {}, 0
+        self._boards, self._ports, self._hubs, self._number = {}, {}, {}, 0
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_KOBJECT_UEVENT)
 
     def _send(self, device, action):
@@ -238,9 +238,24 @@ class Bus:
             del self._boards[path]
             self._send(board, 'remove')
 
+    def hub(self, path, type='9/0/1', **given):  # as mockbus.c calls it
+        if '-' not in path or path in self._hubs:
+            raise Mistake('a hub port without a hub is needed')
+        properties = {'DEVTYPE': 'usb_device', 'TYPE': type, 'ID_PATH': f'pci-0000:00:14.0-usb-0:{path.split("-", 1)[1]}', **given}
+        properties = {key: value for key, value in properties.items() if value}
+        self._hubs[path] = Device('usb', place(path), {'bDeviceClass': '09\n'}, properties, '/sys/bus/usb/devices')
+        self._send(self._hubs[path], 'add')
+
+    def unhub(self, path):
+        if path not in self._hubs:
+            raise Mistake('no such hub')
+        hub = self._hubs.pop(path)
+        hub.forget()
+        self._send(hub, 'remove')
+
 
 VERBS = {'add': Bus.add, 'node': lambda bus, node, **words: bus._port(node) and bus.node(node, **words),
-         'event': Bus.event, 'flood': Bus.flood, 'remove': Bus.remove}
+         'event': Bus.event, 'flood': Bus.flood, 'remove': Bus.remove, 'hub': Bus.hub, 'unhub': Bus.unhub}
 
 
 def run(bus, line):
@@ -252,7 +267,7 @@ def run(bus, line):
     if not node:
         raise Mistake('VERB NODE KEY=VALUE...')
     if verb not in VERBS:
-        raise Mistake('add, node, event or remove')
+        raise Mistake('add, node, event, remove, hub or unhub')
     VERBS[verb](bus, node, **words)
 
 
