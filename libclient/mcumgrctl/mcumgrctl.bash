@@ -9,7 +9,7 @@ _mcumgrctl_row()
 
 _mcumgrctl_devices()
 {
-	mcumgrctl ${socket:+--socket "$socket"} list 2>/dev/null | awk 'NR > 1 && $1 != "No" { print $1 }'
+	mcumgrctl ${socket:+--socket "$socket"} list 2>/dev/null | awk 'NR > 1 && $1 != "No" { print $1; if ($2 != "-") print $2 }'
 }
 
 _mcumgrctl()
@@ -52,6 +52,8 @@ _mcumgrctl()
 	elif ((${#words[@]} == 1)) && [[ -z $(_mcumgrctl_row "${words[0]}") ]]; then
 		options=$(mcumgrctl --verbs | cut -f 1 | awk -v group="${words[0]}" '$1 == group && NF == 2 { print $2 }')
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
+	elif [[ " $(_mcumgrctl_row "$verb" | cut -f 3) " == *" DEV "* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mcumgrctl_devices)" -- "$word")
 	elif [[ " $(_mcumgrctl_row "$verb" | cut -f 3) " == *" FILE "* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	fi

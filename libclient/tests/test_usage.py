@@ -198,6 +198,15 @@ def test_completion_of_devices(daemon, monkeypatch):
     device = {"id": "rack-1", "name": "left", "state": "ready", "since": "2026-01-01T00:00:00.000Z"}
     daemon.on("List", {"devices": [device, {**device, "id": "rack-2", "name": None}]})
     assert complete("--socket", daemon.path, "-d", "r") == {"rack-1", "rack-2"}
+    for verb in "console", "lock", "wait-for", "release", "doctor", "trace", "watch", "unlock", "reset-state":
+        assert complete("--socket", daemon.path, verb, "") == {"rack-1", "rack-2", "left"}
+    assert complete("--socket", daemon.path, "lock", "rack-1", "l") == {"left"}
+
+
+@pytest.mark.parametrize("words", [["lock"], ["os"], ["os", "echo"], []])
+def test_help_is_a_word_too(ctl, words):
+    asked = ctl("help", *words)
+    assert (asked.code, asked.err) == (0, "") and asked.out == ctl(*words, "--help").out
 
 
 def test_manual_of_the_library_has_every_function():
