@@ -23,6 +23,8 @@ struct parser {
 const struct arg global_options[] = {
 	{ "device", 'd', "DEV", ARG_TEXT, NULL, "board: id, alias, tag, tty or VID:PID[:interface] regex" },
 	{ "all", 0, NULL, ARG_FLAG, NULL, "every board, in parallel" },
+	{ "parallel", 0, "N", ARG_NUMBER, NULL, "with --all: so many boards at once (all)", 1, 65535 },
+	{ "stop-after", 0, "N", ARG_NUMBER, NULL, "with --all: begin with no other board after so many failures", 1, 65535 },
 	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, whoever has it; alone: list them" },
 	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 4000000 },
 	{ "raw", 0, NULL, ARG_FLAG, NULL, "that tty carries raw SMP, if no daemon has it" },
@@ -41,6 +43,8 @@ const struct arg global_options[] = {
 	{ "version", 'V', NULL, ARG_FLAG, NULL, "version of mcumgrctl" },
 	{ NULL },
 };
+
+_Static_assert(sizeof(global_options) / sizeof(*global_options) <= ARGS_OPTIONS_MAX, "more options than have room");
 
 static const struct arg no_rows[] = { { NULL } };
 

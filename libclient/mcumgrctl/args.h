@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARGS_OPTIONS_MAX 16 /* rows of one verb, and of the program */
+#define ARGS_OPTIONS_MAX 24 /* rows of one verb, and of the program */
 #define ARGS_WORDS_MAX 8    /* positional rows of one verb */
 #define ARGS_LIST_MAX 256   /* arguments in a row that takes many */
 

@@ -38,6 +38,7 @@ struct board {
 	json_object *memory; /* for the same */
 	uint64_t deadline;   /* of verbs that follow up what they did; 0: none */
 
+	bool started; /* its turn has come */
 	bool finished;
 	enum exit_code code;
 	char *result; /* "ok", "TimedOut", ...: for the table of --all */
@@ -54,6 +55,7 @@ struct ctl {
 	const char *subject; /* what errors that name no board are about, such as a file; or NULL */
 	bool reader_left; /* of the output: nothing is to be said of that */
 	int64_t timeout_ms; /* 0: not given */
+	int64_t parallel, stop_after; /* with --all: boards at once, failures; 0: not given */
 	uint64_t deadline;  /* of a verb that waits; UINT64_MAX: none */
 
 	struct mcumgr *connection; /* for what comes before the boards: List, ImagePut */

@@ -43,7 +43,7 @@ static void print_lines(struct board *b)
 {
 	char *line;
 
-	while (!b->finished && (line = progress_line(&b->progress, ctl_now()))) {
+	while (b->started && !b->finished && (line = progress_line(&b->progress, ctl_now()))) {
 		print_line(b, line);
 		free(line);
 	}
@@ -56,6 +56,8 @@ static char *running(struct board *b, size_t width)
 	uint64_t now = ctl_now();
 	_cleanup_free_ char *since = progress_time(now - b->progress.since);
 
+	if (!b->started)
+		return format("waits for its turn");
 	if (shows_progress(b->ctl) && *b->progress.step)
 		return progress_bar(&b->progress, now, width);
 	return format("%s: waiting for the %s  %s", verb_title(b->ctl->verb),

@@ -84,7 +84,7 @@ static void interrupt_board(struct board *b)
 {
 	unsigned int flags = b->ctl->verb->flags;
 
-	if (b->finished)
+	if (b->finished || !b->started)
 		return;
 	if (flags & VERB_FOREVER) {
 		board_finish(b, CODE_CANCELLED, "interrupted", NULL);

@@ -59,6 +59,22 @@ int ctl_call(struct ctl *ctl, const char *method, json_object *parameters, json_
 	return r;
 }
 
+/* It is not run on, which is told. */
+static void skip(struct board *b, const char *result, const char *detail)
+{
+	_cleanup_json_ json_object *line = NULL;
+
+	b->finished = true;
+	b->result = format("%s", result);
+	b->detail = format("%s", detail);
+	if (!b->ctl->json)
+		return;
+	line = json_object_new_object();
+	json_object_object_add(line, "device", json_object_new_string(b->name));
+	json_object_object_add(line, "skipped", json_object_new_string(result));
+	ctl_print_json(line);
+}
+
 /* A board that is not plugged in can be asked nothing, and is not judged; but it is told. Not where a verb waits for boards or
  * follows them. */
 static bool leave_out(struct board *b, json_object *device)
@@ -67,16 +83,7 @@ static bool leave_out(struct board *b, json_object *device)
 
 	if (!state || strcmp(state, "absent") != 0 || b->ctl->verb->expired || (b->ctl->verb->event && !b->ctl->verb->next))
 		return false;
-	b->finished = true;
-	b->result = format("absent");
-	b->detail = format("not plugged in: left out");
-	if (b->ctl->json) {
-		_cleanup_json_ json_object *line = json_object_new_object();
-
-		json_object_object_add(line, "device", json_object_new_string(b->name));
-		json_object_object_add(line, "skipped", json_object_new_string("absent"));
-		ctl_print_json(line);
-	}
+	skip(b, "absent", "not plugged in: left out");
 	return true;
 }
 
@@ -200,7 +207,7 @@ static void check_deadline(struct ctl *ctl)
 	size_t i;
 
 	for (i = 0; late && i < ctl->count; i++)
-		if (!ctl->boards[i].finished && ctl_now() >= board_deadline(&ctl->boards[i]))
+		if (ctl->boards[i].started && !ctl->boards[i].finished && ctl_now() >= board_deadline(&ctl->boards[i]))
 			late(&ctl->boards[i]);
 }
 
@@ -239,10 +246,40 @@ static void process(struct ctl *ctl)
 		struct board *b = &ctl->boards[i];
 
 		/* Errors come through the callbacks. */
-		if (!b->finished && mcumgr_connected(b->connection))
+		if (b->started && !b->finished && mcumgr_connected(b->connection))
 			mcumgr_process(b->connection);
 		if (b->canceller && mcumgr_connected(b->canceller))
 			mcumgr_process(b->canceller);
+	}
+}
+
+static bool is_over(const struct ctl *ctl, size_t failed)
+{
+	return ctl->interrupts || (ctl->stop_after && failed >= (size_t)ctl->stop_after);
+}
+
+/* Those whose turn it is: all at once, or with --parallel as many. */
+static void start_boards(struct ctl *ctl)
+{
+	size_t i, running = 0, failed = 0;
+
+	for (i = 0; i < ctl->count; i++) {
+		running += ctl->boards[i].started && !ctl->boards[i].finished;
+		failed += ctl->boards[i].finished && ctl->boards[i].code != CODE_DONE;
+	}
+	for (i = 0; i < ctl->count; i++) {
+		struct board *b = &ctl->boards[i];
+
+		if (b->started || b->finished)
+			continue;
+		if (is_over(ctl, failed)) {
+			skip(b, "skipped", ctl->interrupts ? "interrupted before its turn" : "not begun with: others failed");
+		} else if (!ctl->parallel || running < (size_t)ctl->parallel) {
+			b->started = true;
+			board_start(b);
+			running += !b->finished;
+			failed += b->finished && b->code != CODE_DONE;
+		}
 	}
 }
 
@@ -254,7 +291,7 @@ static void loop(struct ctl *ctl)
 		out_of_memory();
 	if (ctl->verb->flags & VERB_FOREVER)
 		signal(SIGPIPE, SIG_IGN);
-	while (!all_finished(ctl)) {
+	while (start_boards(ctl), !all_finished(ctl)) {
 		display_update(ctl);
 		wait_for_events(ctl, polls);
 		while (interrupt_count() > ctl->interrupts)
@@ -304,7 +341,6 @@ static void release(struct ctl *ctl)
 
 int ctl_run(struct ctl *ctl)
 {
-	size_t i;
 	int r;
 
 	r = ctl->serial || ctl->usb ? private_setup(ctl) : 0;
@@ -318,9 +354,6 @@ int ctl_run(struct ctl *ctl)
 		interrupt_setup();
 		ctl->deadline =
 			ctl->verb->expired && ctl->timeout_ms ? ctl_now() + (uint64_t)ctl->timeout_ms : UINT64_MAX;
-		for (i = 0; i < ctl->count; i++)
-			if (!ctl->boards[i].finished)
-				board_start(&ctl->boards[i]);
 		loop(ctl);
 		display_table(ctl);
 		r = worst(ctl);

@@ -56,6 +56,9 @@ static int check(struct ctl *ctl)
 			"--raw goes with --serial and --usb-serial only");
 	if (all && !(flags & VERB_ALL) && (!(flags & VERB_DEVICE) || flags & VERB_FOREVER))
 		return args_refuse(ctl->args, NULL, "%s has no use for --all", title);
+	if ((ctl->parallel || ctl->stop_after) && (!ctl->all || ctl->verb->offline))
+		return args_refuse(ctl->args, "They are for a verb that is run on each of several boards.",
+			"--%s goes with --all only, and not with every verb", ctl->parallel ? "parallel" : "stop-after");
 	if ((ctl->device || serial) && !(flags & VERB_DEVICE))
 		return args_refuse(ctl->args, NULL, "%s has no use for %s", title, serial ? "--serial" : "--device");
 	if (ctl->timeout_ms && !(flags & VERB_TIMEOUT) && !ctl->verb->expired)
@@ -83,6 +86,8 @@ static void take_globals(struct ctl *ctl, const struct args *args)
 	ctl->quiet = args_global(args, "quiet")->given;
 	ctl->detach = args_global(args, "detach")->given;
 	ctl->timeout_ms = args_global(args, "timeout")->number;
+	ctl->parallel = args_global(args, "parallel")->number;
+	ctl->stop_after = args_global(args, "stop-after")->number;
 }
 
 int main(int argc, char **argv)

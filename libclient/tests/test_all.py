@@ -66,6 +66,48 @@ def test_they_run_in_parallel(rack, ctl):
     assert ctl("--all", "os", "echo", "x").code == 0
 
 
+def test_so_many_at_once(rack, ctl):
+    """The third is asked when one of the first two has answered, and not before."""
+    rack.on("Echo", lambda p: [Later("Echo", 2), {"text": p["device"]}])
+    result = ctl("--all", "--parallel", "2", "os", "echo", "x")
+    assert result.code == 0 and result.out.count(" ok ") == 3
+    rack.calls.clear()
+    rack.on("Echo", lambda p: [{"text": str([m for m, _, _ in rack.calls].count("Echo"))}])
+    result = ctl("--all", "--parallel=1", "os", "echo", "x")
+    assert result.out.splitlines()[:3] == ["rack-1: 1", "rack-2: 2", "rack-3: 3"]
+
+
+@pytest.mark.parametrize("failing, count, results", [
+    ("rack-1", "1", ["DeviceError", "skipped", "skipped"]), ("rack-2", "1", ["ok", "DeviceError", "skipped"]),
+    ("rack-1 rack-2", "2", ["DeviceError", "DeviceError", "skipped"]), ("rack-1", "2", ["DeviceError", "ok", "ok"])])
+def test_no_more_after_so_many_failures(rack, ctl, failing, count, results):
+    rack.on("Echo", lambda p: [refused(p["device"]) if p["device"] in failing else {"text": "x"}])
+    words = "--all", "--parallel", "1", "--stop-after", count, "os", "echo", "x"
+    result = ctl(*words)
+    assert result.code == 6 and [line.split()[1] for line in result.out.splitlines()[-3:]] == results
+    assert ("not begun with: others failed" in result.out) == ("skipped" in results)
+    lines = [json.loads(line) for line in ctl("--json", *words).out.splitlines()]
+    assert [line["device"] for line in lines if line.get("skipped") == "skipped"] == [
+        f"rack-{n}" for n in (1, 2, 3) if results[n - 1] == "skipped"]
+
+
+def test_ctrl_c_begins_with_no_other_board(rack, ctl):
+    rack.on("Echo", Later("nothing ever"))
+    process = ctl.start("--all", "--parallel", "1", "os", "echo", "x")
+    with rack.changed:
+        assert rack.changed.wait_for(lambda: "Echo" in [m for m, _, _ in rack.calls], 30)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130 and out.count(b"interrupted before its turn") == 2
+    assert [m for m, _, _ in rack.calls].count("Echo") == 1
+
+
+@pytest.mark.parametrize("words", [["--parallel", "2", "os", "echo", "x"], ["--all", "--parallel", "2", "lock"],
+                                   ["--stop-after", "1", "-d", "a", "os", "echo", "x"], ["--all", "--parallel", "0", "list"]])
+def test_many_are_meant(rack, ctl, words):
+    assert ctl(*words).code == 2 and not rack.calls
+
+
 def test_the_worst_exit_code(rack, ctl):
     answers = {"rack-1": [Close()], "rack-2": [refused("rack-2")],
                "rack-3": [Error("TimedOut", device="rack-3", message="no answer")]}

@@ -179,7 +179,7 @@ _mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
     (["--all", "image", "s"], {"set-state", "slot-info"}),
     (["image", "set-state", "--"], {"--hash", "--confirm", "--device", "--all", "--json", "--quiet", "--timeout", "--detach",
                                     "--socket", "--help", "--version", "--serial", "--baud", "--usb-serial",
-                                    "--smp-frame-size", "--retries", "--raw", "--verbose"}),
+                                    "--smp-frame-size", "--retries", "--raw", "--verbose", "--parallel", "--stop-after"}),
     (["firmware", "update", "--fo"], {"--force-confirm"}),
     (["--timeout", "5s", "os", "get"], {"get-datetime"}),
     (["nonsense", ""], set()),
