@@ -64,6 +64,11 @@ bool place_is_bus_path(const char *place)
 	return (bus && place[bus] == '-') || (strncmp(place, "usb", 3) == 0 && place[3] && !place[3 + strspn(place + 3, DIGITS)]);
 }
 
+bool place_is_bus(const char *place)
+{
+	return !chain_of(place) && (place_is_bus_path(place) || strncmp(place, "pci-", 4) == 0);
+}
+
 bool place_may_be_hub(const char *place)
 {
 	const char *chain = chain_of(place);

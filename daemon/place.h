@@ -22,6 +22,7 @@ enum place_fit place_fits(const char *wanted, const char *place);
 unsigned int place_depth(const char *place);
 
 bool place_is_bus_path(const char *place); /* not an ID_PATH */
+bool place_is_bus(const char *place);	   /* usb1, pci-0000:00:14.0: no board is ever in there itself */
 
 /* May be a hub: it names no interface. */
 bool place_may_be_hub(const char *place);

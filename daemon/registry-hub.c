@@ -198,6 +198,11 @@ static void update(struct registry *r, const char *path)
 	}
 	if (!h && t.hub)
 		h = add(r, path);
+	else if (!h && place_is_bus(path) && (h = add(r, path))) {
+		save(r, h);
+		h->told.since_us = h->seen_us;
+		tell(r, REGISTRY_HUB_DETACHED, h, "is not there");
+	}
 	if (h)
 		change(r, h, &t);
 }

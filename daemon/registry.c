@@ -431,6 +431,7 @@ void registry_expect(struct registry *r)
 int registry_start(struct registry *r)
 {
 	registry_jobs_resume(r);
+	registry_hubs_update(r);
 	registry_expect(r);
 	return usb_start(r->usb);
 }

@@ -32,7 +32,7 @@
 	X(REMOVED, "removed")	/* no longer listed */                                                                 \
 	X(JOB, "job")                                                                                                  \
 	X(HUB_ATTACHED, "hubAttached") /* a hub that a section names; listed from now on if it was not */             \
-	X(HUB_DETACHED, "hubDetached")                                                                                 \
+	X(HUB_DETACHED, "hubDetached") /* likewise */                                                                  \
 	X(HUB_REMOVED, "hubRemoved") /* no longer listed */
 enum registry_event {
 #define X(name, text) REGISTRY_##name,

@@ -71,13 +71,14 @@ static size_t print_ids(json_object *reply, const char *section, FILE *f)
 /* A board's place, or a hub's: then whatever is below it. A bus path is the kernel's name of the device in that place. */
 static void print_place(const char *path, FILE *f)
 {
-	_cleanup_free_ char *hub = plug_hub(path), *place = pattern(hub);
+	bool bus = isdigit((unsigned char)*path) || strncmp(path, "usb", 3) == 0, port = strstr(path, "-usb-");
+	_cleanup_free_ char *hub = port ? plug_hub(path) : format("%s", path), *place = pattern(hub);
 
-	if (isdigit((unsigned char)*path) || strncmp(path, "usb", 3) == 0)
+	if (bus)
 		fprintf(f, "KERNELS==\"%.*s\", ENV{.MCUMGRD_BOARD}=\"1\"\n", (int)strcspn(place, ":"), place);
 	else
 		fprintf(f, "ENV{ID_PATH}==\"%s|%s:*|%s%s\", ENV{.MCUMGRD_BOARD}=\"1\"\n", place, place, place,
-			strstr(place, "-usb-") ? ".*" : "-usb-*");
+			port ? ".*" : "-usb-*");
 }
 
 static void print_section(json_object *reply, json_object *section, FILE *f)

@@ -111,6 +111,26 @@ def test_what_is_there_at_the_start(rack, testbed, boards):
     assert rack.ctl('list', device='b0').value.get('hubs') is None
 
 
+def test_all_of_a_bus(rack, testbed, boards):
+    """No board is ever in its place: it is a hub from the beginning."""
+    board, config = boards.add('b0'), f'[device all]\npath = usb1\n{REST}[device more]\npath = pci-0000:00:14.0\nmatch = dead\n'
+    rack.start(config)
+    assert rack.devices() == []
+    known = [(hub['path'], hub['state'], hub['sections']) for hub in hubs(rack)]
+    assert known == [('pci-0000:00:14.0', 'absent', ['more']), ('usb1', 'absent', ['all'])]
+    since = [hub['since'][:-4] for hub in hubs(rack)]
+    rack.stop()
+    rack.start(config)
+    assert [hub['since'][:-4] for hub in hubs(rack)] == since
+    mark = rack.mark()
+    testbed.add('ttyACM0', board.tty, path='1-3.2', serial='B0')
+    assert rack.wait(mark, serial='B0', state='ready')['section'] == 'all'
+    assert {hub['path']: hub['devices'] for hub in hubs(rack)} == {'usb1': ['b0'], 'pci-0000:00:14.0': ['b0']}
+    wait_hub(rack, 'hubAttached', mark, path='usb1')
+    testbed.remove('ttyACM0')
+    wait_hub(rack, 'hubDetached', mark, path='pci-0000:00:14.0')
+
+
 def test_a_hub_that_udev_does_not_tell_of(rack, testbed, boards):
     """It is there as long as a board is below it."""
     board = boards.add('b0')

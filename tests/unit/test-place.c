@@ -78,6 +78,17 @@ START_TEST(depths)
 }
 END_TEST
 
+START_TEST(whole_buses)
+{
+	static const char *const buses[] = { "usb1", "pci-0000:00:14.0" };
+	static const char *const others[] = { "usb", "usbx", "1-1", "pci-0000:00:14.0-usb-0:1", "anything", "" };
+	for (size_t i = 0; i < ARRAY_SIZE(buses); i++)
+		ck_assert_msg(place_is_bus(buses[i]), "%s", buses[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		ck_assert_msg(!place_is_bus(others[i]), "%s", others[i]);
+}
+END_TEST
+
 START_TEST(bus_paths)
 {
 	static const char *const paths[][2] = {
@@ -102,6 +113,7 @@ int main(void)
 	TCase *tcase = tcase_create("place");
 	tcase_add_loop_test(tcase, one_fit, 0, (int)ARRAY_SIZE(fits));
 	tcase_add_test(tcase, depths);
+	tcase_add_test(tcase, whole_buses);
 	tcase_add_test(tcase, bus_paths);
 	suite_add_tcase(suite, tcase);
 	SRunner *runner = srunner_create(suite);
