@@ -32,7 +32,7 @@ static void forget(struct hub_list *l, const char *syspath)
 	if (!h)
 		return;
 	*at = h->next;
-	log_info(NULL, "usb", "hub %s unplugged", h->hub.bus_path);
+	log_debug(NULL, "usb", "hub %s unplugged", h->hub.bus_path);
 	hub_free(h);
 	if (l->changed)
 		l->changed(l->user);
@@ -70,7 +70,7 @@ static void learn(struct hub_list *l, struct udev_device *d)
 	h->seen = true;
 	h->next = l->first;
 	l->first = h;
-	log_info(NULL, "usb", "hub %s plugged, at %s", h->hub.bus_path, h->hub.path ? h->hub.path : "-");
+	log_debug(NULL, "usb", "hub %s plugged, at %s", h->hub.bus_path, h->hub.path ? h->hub.path : "-");
 	if (l->changed)
 		l->changed(l->user);
 }
