@@ -197,11 +197,16 @@ static void load_one(int directory, const char *name,
 	int r = read_small(directory, name, text, sizeof(text), &size);
 	if (r == 0)
 		r = record_parse(text, size, &record, &line);
+	/* What was written last when the power failed may be that. */
+	if (r == 0 && size == 0)
+		r = -ENODATA;
 	if (r == -EBADMSG)
 		snprintf(problem, sizeof(problem), "line %u is damaged", line);
+	else if (r == -ENODATA)
+		snprintf(problem, sizeof(problem), "it is empty");
 	else if (r < 0)
 		snprintf(problem, sizeof(problem), "%s", strerror(-r));
-	each(user, name, record, r < 0 ? problem : NULL);
+	each(user, name, r < 0 ? NULL : record, r < 0 ? problem : NULL);
 }
 
 int state_load(struct state *s, const char *kind,

@@ -141,3 +141,13 @@ def test_a_new_board_among_thousands_that_were_there_once(rack, testbed, boards)
         assert rack.wait(state='ready', serial=f'NEW{number}')['id'] == f'new{number}'
     names = {path.name for path in known.iterdir()}
     assert len(names) == 4096 and {'new0', 'new1', 's0'} < names and not {'s77', 's1'} & names
+
+
+def test_a_record_that_the_disk_has_emptied(rack, testbed, boards):
+    """As some file systems leave it when the power fails: the board it was about is known by the same id again."""
+    (rack.state / 'boards').mkdir(parents=True)
+    (rack.state / 'version').write_text('1\n')
+    (rack.state / 'boards' / 'b0').write_text('')
+    rack.start('[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n')
+    testbed.add('ttyACM0', boards.add('b0').tty, serial='B0', path='1-1')
+    assert rack.wait(state='ready', serial='B0')['id'] == 'b0'
