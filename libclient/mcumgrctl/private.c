@@ -271,7 +271,7 @@ int private_setup(struct ctl *ctl)
 	ctl->device = ctl->device_found = tty;
 	if (access(tty, F_OK) < 0)
 		return (int)failure_local(ctl, ctl->serial, CODE_DEVICE, "NoSuchDevice", strerror(errno),
-			"mcumgrctl list shows the boards of the daemon.");
+			"mcumgrctl -s lists the serial ports on USB, mcumgrctl list the boards of a daemon that runs.");
 	r = make_home(ctl);
 	if (r)
 		return r;

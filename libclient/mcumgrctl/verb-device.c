@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/text.h"
@@ -26,6 +27,20 @@ int verb_take_device(struct ctl *ctl, json_object *parameters _unused_)
 	return 0;
 }
 
+/* "2026-01-02T03:04:05.678Z" -> "03:04:05Z" today, "2026-01-02" before: a table has to fit a terminal. */
+static char *since_when(const char *since)
+{
+	const char *t = strchr(since, 'T');
+	char today[16];
+	time_t now = time(NULL);
+
+	if (!t || !strftime(today, sizeof(today), "%Y-%m-%d", gmtime(&now)))
+		return format("%s", since);
+	if (strncmp(since, today, strlen(today)) == 0)
+		return format("%.*sZ", (int)strcspn(t + 1, ".Z"), t + 1);
+	return format("%.*s", (int)(t - since), since);
+}
+
 /* With the share of the job that keeps it busy. */
 char *device_state(json_object *device)
 {
@@ -35,8 +50,11 @@ char *device_state(json_object *device)
 
 	if (name && job && strcmp(name, "busy") == 0 && member_int(job, "percent", &percent))
 		return format("%s (%s %" PRId64 " %%)", name, show_key(job, "kind"), percent);
-	if (name && strcmp(name, "absent") == 0 && member_string(device, "since"))
-		return format("absent since %s", show_key(device, "since"));
+	if (name && strcmp(name, "absent") == 0 && member_string(device, "since")) {
+		_cleanup_free_ char *since = since_when(show_key(device, "since"));
+
+		return format("absent since %s", since);
+	}
 	return format("%s", name ? name : "?");
 }
 

@@ -163,6 +163,11 @@ class Rack:
             assert time.monotonic() < deadline and self.daemon.process.poll() is None, self.daemon.errors()[said:]
             time.sleep(0.02)
 
+    @staticmethod
+    def absent_since(text):
+        """What `list` says of the first that is absent: the time if that was today (UTC), else the day."""
+        return re.search(r'absent since (\S+)', text)[1]
+
     def check(self, config):
         """mcumgrd --check-config."""
         path = self.folder / 'mcumgrd.conf'
