@@ -305,8 +305,6 @@ static int start_parts(struct daemon *d)
 	registry_set_socket_group(d->registry, server_group(d->server));
 	if ((r = give_roles(d)) < 0)
 		return r;
-	d->observer.event = tell_status;
-	registry_observe(d->registry, &d->observer);
 	port_store_begin();
 	uv_timer_start(&d->take_over, on_taken_over, TAKE_OVER_MS, 0);
 	uv_unref((uv_handle_t *)&d->take_over);
@@ -318,7 +316,11 @@ static int start_parts(struct daemon *d)
 	start_watchdog(d);
 	log_info(NULL, "main", "mcumgrd " MCUMGRD_VERSION " listens on %s", inherited > 0 ? "the inherited socket" :
 			d->config->socket);
-	notify_send("READY=1\nSTATUS=%zu boards", registry_count(d->registry));
+	r = notify_ready(registry_count(d->registry));
+	if (r < 0)
+		log_warning(NULL, "main", "the service manager cannot be told that all is ready: %s", strerror(-r));
+	d->observer.event = tell_status;
+	registry_observe(d->registry, &d->observer);
 	return 0;
 }
 

@@ -19,6 +19,7 @@
 
 #define LISTEN_FDS_MAX (LIMIT_DEVICES + 16)
 #define STORE_WAIT_US 500000
+#define READY_WAIT_US 30000000
 
 static int address_of(const char *path, struct sockaddr_un *ret, socklen_t *ret_size)
 {
@@ -34,8 +35,8 @@ static int address_of(const char *path, struct sockaddr_un *ret, socklen_t *ret_
 	return 0;
 }
 
-/* descriptor -1: none goes with it. */
-static int send_text(const char *text, size_t length, int descriptor, bool patient)
+/* descriptor -1: none goes with it. patience_us: how long a service manager that is busy is waited for; 0: not at all. */
+static int send_text(const char *text, size_t length, int descriptor, long patience_us)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un address;
@@ -58,11 +59,11 @@ static int send_text(const char *text, size_t length, int descriptor, bool patie
 			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) };
 		memcpy(CMSG_DATA(&control.header), &descriptor, sizeof(int));
 	}
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (patient ? 0 : SOCK_NONBLOCK), 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | (patience_us ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0)
 		return -errno;
-	struct timeval patience = { .tv_usec = STORE_WAIT_US };
-	if (patient)
+	struct timeval patience = { .tv_sec = patience_us / 1000000, .tv_usec = patience_us % 1000000 };
+	if (patience_us)
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	r = sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 	close(fd);
@@ -79,7 +80,15 @@ int notify_send(const char *format, ...)
 	if (length < 0 || (size_t)length >= sizeof(text))
 		return -EMSGSIZE;
 
-	int r = send_text(text, (size_t)length, -1, false);
+	int r = send_text(text, (size_t)length, -1, 0);
+	return r == -ENOTCONN ? 0 : r;
+}
+
+int notify_ready(size_t boards)
+{
+	char text[64];
+	int length = snprintf(text, sizeof(text), "READY=1\nSTATUS=%zu boards", boards);
+	int r = send_text(text, (size_t)length, -1, READY_WAIT_US);
 	return r == -ENOTCONN ? 0 : r;
 }
 
@@ -87,14 +96,14 @@ int notify_store(int fd, const char *name)
 {
 	char text[NOTIFY_FD_NAME_MAX + 32];
 	int length = snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s", name);
-	return send_text(text, (size_t)length, fd, true);
+	return send_text(text, (size_t)length, fd, STORE_WAIT_US);
 }
 
 int notify_unstore(const char *name)
 {
 	char text[NOTIFY_FD_NAME_MAX + 32];
 	int length = snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	return send_text(text, (size_t)length, -1, true);
+	return send_text(text, (size_t)length, -1, STORE_WAIT_US);
 }
 
 static bool parse_number(const char *name, unsigned long long *ret)

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-int notify_send(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int notify_send(const char *format, ...) __attribute__((format(printf, 1, 2))); /* lost when the service manager is busy */
+int notify_ready(size_t boards); /* waits for it, up to half a minute: before the loop runs */
 uint64_t notify_watchdog_us(void); /* WATCHDOG_USEC for this process, or 0 */
 #define NOTIFY_FIRST_FD 3
 #define NOTIFY_FD_NAME_MAX 64
