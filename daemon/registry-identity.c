@@ -11,7 +11,6 @@
 #include "daemon/log.h"
 #include "daemon/place.h"
 #include "daemon/registry-private.h"
-#include "proto/transfer.h"
 
 #define ID_MAX 64
 
@@ -51,8 +50,7 @@ static bool make_room(struct registry *r)
 	return true;
 }
 
-/* Others may move in memory. */
-static struct identity *add(struct registry *r)
+struct identity *identity_add(struct registry *r)
 {
 	if (!make_room(r)) {
 		log_warning(NULL, "registry", "%d boards are known: this one is not remembered", IDENTITIES_MAX);
@@ -171,7 +169,7 @@ static char *new_id(struct registry *r, const char *from)
 static struct identity *give(struct registry *r, const char *serial, const struct place *p, bool twin)
 {
 	char *id = new_id(r, serial && !twin ? serial : p->hub ? p->hub : p->bus ? p->bus : "board");
-	struct identity *i = id ? add(r) : NULL;
+	struct identity *i = id ? identity_add(r) : NULL;
 
 	if (!i) {
 		free(id);
@@ -332,7 +330,7 @@ struct identity *identity_for_tty(struct registry *r, const char *id)
 	if (i)
 		return i;
 	char *name = strdup(id);
-	i = name ? add(r) : NULL;
+	i = name ? identity_add(r) : NULL;
 	if (!i)
 		free(name);
 	else
@@ -385,119 +383,4 @@ void identity_managed(struct registry *r, struct identity *i, const struct confi
 	i->section = copy(section->name);
 	i->usb = usb_of(port);
 	identity_save(r, i);
-}
-
-/* --- the state directory ------------------------------------------------------------------------------------------ */
-
-static int save_firmware(struct record *record, const struct firmware *f)
-{
-	char hash[2 * sizeof(f->hash) + 1] = "";
-
-	for (size_t i = 0; i < f->hash_size; i++)
-		snprintf(hash + 2 * i, 3, "%02x", f->hash[i]);
-	int e = record_set(record, "version", f->version);
-	return e == 0 && f->hash_size ? record_set(record, "hash", hash) : e;
-}
-
-/* A record that was damaged tells of no firmware. */
-static void load_firmware(const struct record *record, struct firmware *f)
-{
-	const char *version = record_get(record, "version"), *hash = record_get(record, "hash");
-	size_t digits = hash ? strlen(hash) : 0;
-
-	if (!version || strlen(version) >= sizeof(f->version) || digits > 2 * sizeof(f->hash) || digits % 2 ||
-			(hash && hash[strspn(hash, "0123456789abcdef")]))
-		return;
-	strcpy(f->version, version);
-	for (f->hash_size = 0; f->hash_size < digits / 2; f->hash_size++) {
-		char byte[3] = {hash[2 * f->hash_size], hash[2 * f->hash_size + 1]};
-		f->hash[f->hash_size] = (uint8_t)strtoul(byte, NULL, 16);
-	}
-}
-
-void identity_save(struct registry *r, const struct identity *i)
-{
-	_cleanup_(record_freep) struct record *record = NULL;
-
-	int e = record_new(&record);
-	if (e == 0)
-		e = record_set(record, "serial", i->serial);
-	if (e == 0)
-		e = record_set(record, "hub", i->hub);
-	if (e == 0)
-		e = record_set(record, "bus", i->bus);
-	if (e == 0 && i->twin)
-		e = record_set_number(record, "twin", 1);
-	if (e == 0 && i->section)
-		e = record_set(record, "section", i->section);
-	if (e == 0 && i->section)
-		e = record_set_number(record, "usb", i->usb);
-	if (e == 0 && i->learnt.line_delay >= 0)
-		e = record_set_number(record, "line_delay_ms", (uint64_t)i->learnt.line_delay);
-	if (e == 0 && i->learnt.window)
-		e = record_set_number(record, "window", i->learnt.window);
-	if (e == 0 && i->learnt.quiet_ms)
-		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
-	if (e == 0 && i->learnt.interface)
-		e = record_set_number(record, "interface", i->learnt.interface);
-	if (e == 0 && i->learnt.interface)
-		e = record_set_number(record, "interface_usb", i->learnt.usb);
-	if (e == 0 && i->learnt.banner)
-		e = record_set_number(record, "banner", 1);
-	if (e == 0 && i->learnt.firmware.version[0])
-		e = save_firmware(record, &i->learnt.firmware);
-	if (e == 0 && i->seen_us)
-		e = record_set_number(record, "seen_us", i->seen_us);
-	if (e == 0)
-		e = state_save(r->state, "boards", i->id, record);
-	if (e < 0)
-		log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-e));
-}
-
-void identity_seen(struct registry *r, struct identity *i)
-{
-	i->seen_us = registry_wall_us();
-	identity_save(r, i);
-}
-
-static void load(void *user, const char *name, const struct record *record, const char *problem)
-{
-	struct registry *r = user;
-
-	if (problem) {
-		log_warning(name, "registry", "its record in the state directory is not used: %s", problem);
-		return;
-	}
-	char *id = strdup(name);
-	struct identity *i = id ? add(r) : NULL;
-	if (!i) {
-		free(id);
-		return;
-	}
-	uint64_t delay = record_number(record, "line_delay_ms", UINT64_MAX), window = record_number(record, "window", 0);
-	uint64_t quiet = record_number(record, "quiet_ms", 0);
-	i->id = id;
-	i->serial = copy(record_get(record, "serial"));
-	i->hub = copy(record_get(record, "hub"));
-	i->bus = copy(record_get(record, "bus"));
-	i->twin = record_number(record, "twin", 0) == 1;
-	i->section = copy(record_get(record, "section"));
-	i->usb = (unsigned int)record_number(record, "usb", 0);
-	i->seen_us = record_number(record, "seen_us", 0);
-	if (i->seen_us > registry_wall_us()) /* the clock was set back since */
-		i->seen_us = 0;
-	i->learnt.line_delay = delay <= 1000 ? (int)delay : -1;
-	i->learnt.window = window <= TRANSFER_WINDOW_MAX ? (unsigned int)window : 0;
-	i->learnt.quiet_ms = quiet <= 60000 ? (unsigned int)quiet : 0;
-	i->learnt.interface = (unsigned int)record_number(record, "interface", 0);
-	i->learnt.usb = (unsigned int)record_number(record, "interface_usb", 0);
-	i->learnt.banner = record_number(record, "banner", 0) == 1;
-	load_firmware(record, &i->learnt.firmware);
-}
-
-void identity_load(struct registry *r)
-{
-	int e = state_load(r->state, "boards", load, r);
-	if (e < 0)
-		log_warning(NULL, "registry", "the boards of the state directory cannot be read: %s", strerror(-e));
 }

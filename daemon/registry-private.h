@@ -5,6 +5,7 @@
  *
  *     registry           devices, ports that come and go, observers
  *     registry-identity  who is who: ids given once, what was learnt about each
+ *     registry-record    and what the state directory keeps of it
  *     registry-resolve   a client's words for a board
  *     registry-hub       hubs that sections name
  *     registry-port      the ports on USB, managed or not, and who is told of them
@@ -32,6 +33,7 @@ struct identity {
 	struct trouble *trouble; /* that it had then, or NULL: one that comes back may not have come to rest */
 	uint64_t seen_us; /* CLOCK_REALTIME: when it was last there; of one that never was, since when it is expected; 0: unknown */
 	struct device_learnt learnt;
+	bool changed; /* and not saved yet */
 };
 
 /* An unfinished job of an earlier daemon, until its board is there. */
@@ -43,7 +45,8 @@ struct registry {
 	struct state *state;
 	struct usb *usb;
 	uv_timer_t sweep; /* boards that went and do not come back */
-	bool sweep_open;
+	uv_prepare_t writer; /* of identities that changed */
+	unsigned int open; /* of these two */
 
 	struct device **devices; /* sorted by id */
 	size_t device_count, device_capacity;
@@ -77,7 +80,7 @@ void registry_device_save(struct registry *r, struct device *d, const struct dev
 void registry_device_seen(struct registry *r, const struct device *d); /* it is there, or was until now */
 
 /* registry-identity.c */
-void identity_load(struct registry *r);
+struct identity *identity_add(struct registry *r); /* an empty one; others may move in memory. NULL: none */
 void identity_free_all(struct registry *r);
 /* The board that a port belongs to; a new one gets its id here. NULL: no memory, or too many. */
 struct identity *identity_find(struct registry *r, const struct usb_port *port);
@@ -85,8 +88,6 @@ struct identity *identity_find(struct registry *r, const struct usb_port *port);
 struct identity *identity_expected(struct registry *r, const char *serial, const char *path);
 struct identity *identity_by_id(struct registry *r, const char *id); /* NULL: unknown */
 struct identity *identity_for_tty(struct registry *r, const char *id); /* a tty of the configuration goes by its name */
-void identity_save(struct registry *r, const struct identity *identity);
-void identity_seen(struct registry *r, struct identity *identity); /* now */
 /* The section that manages a port: what fits it; or, for a board that shows up with another product id than that it was
  * managed with, because its bootloader runs, that of then. NULL: nobody's. */
 const struct config_device *identity_section(struct registry *r, const struct config *config, const struct usb_port *port);
@@ -95,6 +96,12 @@ void identity_managed(struct registry *r, struct identity *identity, const struc
 char *identity_hub(const char *path); /* malloc'd */
 
 void identity_forget_unseen(struct registry *r, const char *id); /* unless it was ever there */
+
+/* registry-record.c */
+void identity_load(struct registry *r);
+void identity_save(struct registry *r, struct identity *identity); /* before the loop sleeps */
+void identity_write(struct registry *r);			    /* what is to be saved, now */
+void identity_seen(struct registry *r, struct identity *identity); /* now */
 
 /* registry-hub.c */
 void registry_hubs_load(struct registry *r);

@@ -180,7 +180,7 @@ void registry_device_seen(struct registry *r, const struct device *d)
 
 static void maybe_stopped(struct registry *r)
 {
-	if (!r->stopping || r->closing > 0 || r->sweep_open || !r->stopped)
+	if (!r->stopping || r->closing > 0 || r->open > 0 || !r->stopped)
 		return;
 	void (*stopped)(void *user) = r->stopped;
 	r->stopped = NULL;
@@ -407,8 +407,11 @@ int registry_new(uv_loop_t *loop, const struct config *config, struct image_stor
 	}
 	uv_timer_init(loop, &r->sweep);
 	r->sweep.data = r;
-	r->sweep_open = true;
 	uv_unref((uv_handle_t *)&r->sweep);
+	uv_prepare_init(loop, &r->writer);
+	r->writer.data = r;
+	uv_unref((uv_handle_t *)&r->writer);
+	r->open = 2;
 	identity_load(r);
 	registry_hubs_load(r);
 	registry_resume_load(r);
@@ -436,15 +439,16 @@ int registry_start(struct registry *r)
 	return usb_start(r->usb);
 }
 
-static void on_sweep_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
 	struct registry *r = handle->data;
-	r->sweep_open = false;
+	r->open--;
 	maybe_stopped(r);
 }
 
 void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 {
+	identity_write(r);
 	r->stopping = true;
 	r->stopped = done;
 	r->stopped_user = user;
@@ -458,7 +462,8 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 			registry_device_seen(r, r->devices[i]);
 	while (r->device_count > 0)
 		registry_remove_device(r, r->device_count - 1);
-	uv_close((uv_handle_t *)&r->sweep, on_sweep_closed);
+	uv_close((uv_handle_t *)&r->sweep, on_handle_closed);
+	uv_close((uv_handle_t *)&r->writer, on_handle_closed);
 }
 
 void registry_free(struct registry *r)
