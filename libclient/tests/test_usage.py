@@ -62,7 +62,7 @@ USAGE = [
      "--hash HEX marks an image for one test boot, --confirm makes the running one permanent."),
     ("image erase one", "SLOT: 'one' is no number from 0 to 4294967295", HELP),
     ("os system-reset --bootmode 256", "--bootmode: '256' is no number from 0 to 255", HELP),
-    ("os system-reset --bootmode 1 --boot-timeout 2h", "--boot-timeout: '2h' is no time; write 500ms, 5s or 2min",
+    ("os system-reset --bootmode 1 --boot-timeout 2d", "--boot-timeout: '2d' is no time; write 500ms, 5s, 2min or 1h",
      "A bare number counts seconds."),
     ("os system-reset --bootmode 1 --no-wait --boot-timeout 5s", "--boot-timeout and --no-wait exclude each other", HELP),
     ("os system-reset --bootmode 0 --boot-timeout 5s", "--boot-timeout needs --bootmode 1: nothing is waited for without it", HELP),

@@ -202,7 +202,7 @@ def test_a_command_in_mcumgrctl(method):
     """The rows of libclient/tests/test_verbs.py say which options become which parameters; the fake daemon there takes only what
     the interface has."""
     own = set(METHODS[method][0][2]) - COMMON
-    sent = [set(parameters) for row in test_verbs.ROWS for name, parameters, _ in row.values[1] if name == method]
+    sent = [set(parameters) for row in test_verbs.ROWS for name, parameters, *_ in row.values[1] if name == method]
     if method in BY_FILE:
         folder = SOURCE / 'libclient/mcumgrctl'
         verb = (folder / BY_FILE[method]).read_text()
