@@ -2,6 +2,7 @@
 """Much at once, and long: plug storms, thousands of plug cycles and clients. Figures are printed (-s, or -rP)."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -44,11 +45,11 @@ def storm(rack, testbed, made):
     return places
 
 
-@pytest.mark.parametrize('testbed, count', [
-    ('umockdev', 40), ('namespace', 64), pytest.param('namespace', 256, marks=pytest.mark.slow),
-    pytest.param('namespace', 1000, marks=pytest.mark.slow)], indirect=['testbed'])
+@on_namespaces
+@pytest.mark.parametrize('count', [64, pytest.param(256, marks=pytest.mark.slow), pytest.param(1000, marks=pytest.mark.slow)])
 def test_storm(rack, testbed, fleet, count):
-    """Each is who it says it is: its serial number leads to its own tty, and it answers there. (umockdev has room for 49.)"""
+    """Each is who it says it is: its serial number leads to its own tty, and it answers there. (umockdev has room for 49, and
+    gives up when ten events are not read yet.)"""
     made = fleet(count)
     rack.start(RACK)
     check_identities(rack, storm(rack, testbed, made).now)
@@ -192,6 +193,7 @@ def cycles(rack, testbed, made, states, count):
         states.until(all_in('ready', names))
         places.unplug()
         states.until(all_in('absent', names))
+        rack.mark()  # reads what `mcumgrctl watch` has said: unread, the daemon would keep 4 MiB of it
 
 
 def one_client(path, device, kind):
@@ -234,9 +236,9 @@ def run_long(rack, testbed, fleet, plugs, calls, boards=8):
     made = fleet(boards)
     seen = []
     for rounds in (((boards, 4),), ((plugs // 10, calls // 10), (plugs, calls))):
-        rack.start(RACK)
+        rack.start(named_rack(made.ttys))
         states = States(rack.socket)
-        states.until(lambda known: True)
+        states.until(lambda known: len(known) == boards)
         sockets = None
         figures = []
         for count, callers in rounds:
@@ -250,8 +252,11 @@ def run_long(rack, testbed, fleet, plugs, calls, boards=8):
         seen.append((figures, handles(rack)))
     (first, last), _ = seen[1]
     print(f'{plugs} plug cycles and {calls} clients: before {first}; after {last}; handles {seen[0][1]} and {seen[1][1]}')
-    assert seen[0][1] == seen[1][1]
+    # a client that has just left may not be seen off yet
+    few, many = ({kind: int(n) for kind, n in re.findall(r'(\w+)=(\d+)', text)} for _, text in seen)
+    assert all(abs(many.get(kind, 0) - few.get(kind, 0)) <= 2 for kind in {*few, *many})
     assert last.files <= first.files + 8 and last.threads <= first.threads
+    return last.kilobytes - first.kilobytes
 
 
 def test_nothing_is_left_of_a_hundred_plugs_and_three_hundred_clients(rack, testbed, fleet):
@@ -259,6 +264,9 @@ def test_nothing_is_left_of_a_hundred_plugs_and_three_hundred_clients(rack, test
 
 
 @pytest.mark.slow
-def test_nothing_is_left_of_ten_thousand_plugs_and_clients(rack, testbed, fleet):
-    """Memory is measured without the mock, which takes some for each plug: tests/daemon/test_leaks.py."""
-    run_long(rack, testbed, fleet, 10000, 10000)
+@on_namespaces
+def test_nothing_is_left_of_ten_thousand_plugs_and_clients(rack, testbed, fleet, monkeypatch):
+    """Through libudev as it is, so that its memory counts, too."""
+    # freed memory is kept for a while by the sanitizer, which would look like a leak here
+    monkeypatch.setenv('ASAN_OPTIONS', os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1:malloc_context_size=2')
+    assert run_long(rack, testbed, fleet, 10000, 10000) < 8192  # 44 kB without the sanitizer

@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from vmbed.split import Split
 
 RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 300\nbroken_count = 0\n'
 
@@ -37,12 +38,14 @@ def test_storm_of_sixty_four_boards(guest, rack, boards, bus, image):
     for board in boards.add(*names, image=lambda name: image(f'1.0.{name[5:]}', size=2000)):
         board.command('plug')
     rack.start(RACK)
+    split = Split(guest, rack)
     mark, began = rack.mark(), time.monotonic()
     bus.all('plug')
     plugged = time.monotonic() - began
     for name in names:
         rack.wait(mark, serial=name, state='ready', timeout=600)
-    print(f'64 boards plugged within {plugged:.1f} s, all ready after {time.monotonic() - began:.1f} s (emulated processor)')
+    print(f'64 boards told to come within {plugged:.1f} s, all ready after {time.monotonic() - began:.1f} s (emulated processor)')
+    print(split.told(names))
     devices = rack.devices()
     assert {device['serial']: device['version'] for device in devices} == {name: f'1.0.{name[5:]}' for name in names}
     assert len({device['tty'] for device in devices}) == len({device['path'] for device in devices}) == 64
