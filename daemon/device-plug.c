@@ -291,6 +291,9 @@ void device_unplugged(struct device *d, const char *syspath)
 		device_sides_update(d);
 		return;
 	}
+	/* Of those that are left one stands for the board, until it is looked at again. */
+	size_t left = p->candidate_count ? managed_after(p, p->candidate_count - 1) : 0;
+	p->candidate = left < p->candidate_count ? left : 0;
 	if (d->state == DEVICE_RELEASED)
 		return;
 	p->awaiting = false;

@@ -2,6 +2,7 @@
 """A new configuration for boards that are there: SIGHUP."""
 
 import signal
+import subprocess
 import time
 
 import pytest
@@ -173,3 +174,23 @@ def test_one_port_of_a_board_is_let_go(rack, testbed, boards, silent_pty):
         wait_open(rack, {session, other}, wanted)
         assert noticed(board)[0] == 1 and by_serial(rack, 'B0')['state'] == 'ready'
     assert rack.ctl('os', 'echo', 'x', device=by_serial(rack, 'B0')['id']).code == 0
+
+
+def test_a_released_board_whose_port_goes(rack, testbed, boards, silent_pty):
+    """Another program has its ttys and resets it: one of them is away while the configuration is read again."""
+    board = boards.add('b0')
+    rack.start(RACK)
+    testbed.add('ttyACM0', silent_pty(), serial='B0', path='1-1', iface=0)
+    testbed.add('ttyACM1', board.tty, serial='B0', path='1-1', iface=2)
+    device = rack.wait(state='ready', serial='B0', tty='/dev/ttyACM1', timeout=40)['id']
+    release = subprocess.Popen([rack._mcumgrctl, '--socket', rack.socket, 'release', device], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    assert release.stdout.readline() == '/dev/ttyACM1\n'
+    testbed.remove('ttyACM1')
+    reload(rack, RACK)
+    assert [d['state'] for d in rack.devices()] == ['released']
+    testbed.add('ttyACM1', board.tty, serial='B0', path='1-1', iface=2)
+    mark = rack.mark()
+    release.stdin.close()
+    assert release.wait(60) == 0
+    rack.wait(mark, state='ready', serial='B0', timeout=40)
