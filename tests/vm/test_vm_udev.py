@@ -31,6 +31,30 @@ def test_lost_events_lose_no_board(guest, rack, boards):
     assert 'events were lost; looking at everything again' in rack.log()
 
 
+def test_a_bus_is_a_hub(guest, rack, boards):
+    """The kernel's root hub, by its name on the bus and by udev's for the controller: boards on it belong to the section."""
+    board, other = boards.add('first', 'second')
+    tty = board.plug()
+    bus = re.search(r'/(usb\d+)/', guest.run(f'readlink -f /sys/class/tty/{tty.name}').out)[1]
+    controller = tty.properties['ID_PATH'].split('-usb-')[0]
+    rack.start(f'[device all]\npath = {bus}\nquiet_ms = 300\n[device none]\npath = {controller}\nmatch = dead:beef\n'
+               '[device gone]\npath = usb99\n')
+    assert rack.wait(serial='first', state='ready')['section'] == 'all'
+    other.plug()
+    rack.wait(serial='second', state='ready', section='all')
+    listed = {hub['path']: hub for hub in rack.ctl('list').value['hubs']}
+    assert set(listed) == {bus, controller, 'usb99'} and listed['usb99']['state'] == 'absent'
+    for path in bus, controller:
+        assert (listed[path]['state'], listed[path]['devices']) == ('attached', ['first', 'second'])
+    mark = rack.mark()
+    for one in board, other:
+        one.unplug()
+    for name in 'first', 'second':
+        rack.wait(mark, event='removed', serial=name)
+    listed = {hub['path']: hub for hub in rack.ctl('list').value['hubs']}
+    assert (listed[bus]['state'], listed[bus]['devices']) == ('attached', []), 'the hub itself is there'
+
+
 @pytest.mark.slow
 def test_storm_of_sixty_four_boards(guest, rack, boards, bus, image):
     """Each runs another version, read from the port that has its serial number: none is taken for another."""
