@@ -13,6 +13,7 @@
 #include "daemon/session.h"
 
 #define TIMEOUT_MS 40
+#define SLOW_MS (TIMEOUT_MS * 3)
 #define PATIENCE_MS 120000
 
 /* ---- the clock ---- */
@@ -222,7 +223,7 @@ static void act_on(const struct smp_header *request, enum act act)
 		reply_with(request, request->sequence, ok_payload, OK_SIZE, TIMEOUT_MS * 5 / 2);
 		break;
 	case SLOW:
-		reply_with(request, request->sequence, ok_payload, OK_SIZE, TIMEOUT_MS * 3);
+		reply_with(request, request->sequence, ok_payload, OK_SIZE, SLOW_MS);
 		break;
 	case WRONG_SEQUENCE:
 		reply_with(request, (uint8_t)(request->sequence + 99), ok_payload, OK_SIZE, 0);
@@ -1138,6 +1139,40 @@ START_TEST(the_wire_takes_its_time)
 }
 END_TEST
 
+static unsigned int on_cable_after(const enum act *acts, size_t count, unsigned int baud)
+{
+	const struct session_settings settings = {
+		.framing = SERIAL_CONSOLE, .baud = baud, .timeout_ms = TIMEOUT_MS, .retries = 2};
+	start_with(acts, count, &settings);
+	session_set_message_max(session, 89); /* a line of 127 bytes */
+	session_set_job_active(session, true);
+	ck_assert_uint_eq(session_on_cable(session), 0);
+	for (size_t i = 0; i < count; i++) {
+		struct outcome o = make(REQUEST_JOB, 1, REPEAT_NEVER, 1);
+		o.request.answer_ms = PATIENCE_MS;
+		submit(&o);
+		wait_for(&o);
+		ck_assert_int_eq(o.error, 0);
+		request_release(&o.request);
+	}
+	unsigned int messages = session_on_cable(session);
+	session_set_job_active(session, true);
+	ck_assert_uint_eq(session_on_cable(session), 0); /* known of this job only */
+	finish();
+	return messages;
+}
+
+/* From the least time that an answer took besides its bytes: an answer at once, or bytes without a rate, tell of no cable. */
+START_TEST(messages_on_the_cable)
+{
+	static const enum act late[] = { SLOW, SLOW }, quick[16] = { SLOW }; /* and ANSWER */
+	/* 50 ms of it follow a newline, and some bytes cross; 11 ms a message */
+	ck_assert_uint_ge(on_cable_after(late, 2, 115200), (SLOW_MS - 70) / 12);
+	ck_assert_uint_eq(on_cable_after(quick, 16, 9600), 0);
+	ck_assert_uint_eq(on_cable_after(late, 2, 0), 0);
+}
+END_TEST
+
 static int answer_pipe[2];
 static void on_pipe(uv_poll_t *poll, int status, int events)
 {
@@ -1359,6 +1394,7 @@ int main(void)
 	tcase_add_test(tcase, pause_that_is_no_cure_is_dropped);
 	tcase_add_test(tcase, configured_pause);
 	tcase_add_test(tcase, the_wire_takes_its_time);
+	tcase_add_test(tcase, messages_on_the_cable);
 	tcase_add_test(tcase, a_stalled_process_loses_no_answer);
 	tcase_add_test(tcase, raw_framing);
 	tcase_add_test(tcase, sequence_numbers_rest);
