@@ -97,6 +97,14 @@ def one_cell(kind, baud, buf_size, latency_ms, buf_count=4, seconds=5.5, size=No
     return cell
 
 
+def median_cell(runs, *cell, **options):
+    """The same cell so many times; the middle one of them stands, and says how the others were."""
+    results = sorted((one_cell(*cell, **options) for _ in range(runs)), key=lambda r: r['rate'])
+    middle = results[len(results) // 2]
+    problem = next((r['problem'] for r in results if r['problem']), None)
+    return {**middle, 'problem': problem, 'rates': [r['rate'] for r in results]}
+
+
 def speed(baud):
     return f'{baud / 1e6:g} M' if baud >= 1000000 else str(baud)
 
@@ -324,6 +332,7 @@ def words():
                    help='this cell; KIND is image, write or read')
     p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
     p.add_argument('--seconds', type=float, default=5.5, help='wire time of a transfer (%(default)s)')
+    p.add_argument('--runs', type=int, default=1, metavar='N', help='measure each cell of one board so often; the median counts')
     p.add_argument('--tty', help='measure the board at this tty instead of simulated ones; only with --cell')
     p.add_argument('--json', metavar='FILE', help='all figures')
     p.add_argument('--markdown', metavar='FILE', help='the tables, as printed')
@@ -348,7 +357,7 @@ PARTS = ['one', 'many', 'bad', 'rack', 'memory', 'instructions']
 def part(name, options):
     """The cells of a part, its head, its row and its title."""
     if name == 'one':
-        cells = (one_cell(k, b, s, l, n, options.seconds, tty=options.tty) for k, b, s, l, n in chosen_cells(options))
+        cells = (median_cell(options.runs, *cell, options.seconds, tty=options.tty) for cell in chosen_cells(options))
         return cells, ONE_HEAD, one_row, 'One board'
     if name == 'many':
         return (many_cell(n, 115200, 64 << 10) for n in options.boards or [1, 8, 32, 100]), MANY_HEAD, many_row, \

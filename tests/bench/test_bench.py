@@ -67,6 +67,14 @@ def test_a_cell_that_fails_is_told_and_the_others_go_on(monkeypatch):
     assert [c.strip() for c in lines[5].split('|')[1:-1]] == ['image', '1 M', '4 x 384', '', '99.0']
 
 
+def test_the_median_of_some_runs_counts(monkeypatch):
+    rates = iter([30, 10, 20, 40, 0])
+    monkeypatch.setattr(bench, 'one_cell', lambda *cell, **_: {'cell': cell, 'rate': (n := next(rates)),
+                                                                'problem': None if n else 'lost'})
+    r = bench.median_cell(5, 'image', 115200)
+    assert (r['rate'], r['rates'], r['problem'], r['cell']) == (20, [0, 10, 20, 30, 40], 'lost', ('image', 115200))
+
+
 def test_a_part_that_fails_spoils_no_other(monkeypatch, tmp_path, capsys):
     def fails(*_):
         raise RuntimeError('no cable')
