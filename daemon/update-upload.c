@@ -58,6 +58,7 @@ int erase_end(struct job *job, int result)
 static void run_progress(void *user, uint64_t acknowledged, uint64_t total)
 {
 	struct update *u = user;
+	u->wrote |= acknowledged > 0;
 	job_set_progress(&u->job, acknowledged, total);
 }
 

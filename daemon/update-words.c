@@ -24,6 +24,10 @@ const char *update_phase_name(enum update_phase phase)
 
 static char *where_recovery(const struct update *u)
 {
+	/* Cut short before anything was answered, or with an earlier daemon: the old application may be whole. */
+	if (u->phase == PHASE_UPLOADING && !u->wrote)
+		return strdup("The application's slot may be written in part: then the board stays in its bootloader until an upload "
+			      "is complete.");
 	if (u->phase == PHASE_UPLOADING)
 		return strdup("The application's slot is written in part: the board stays in its bootloader until an upload is "
 			      "complete.");

@@ -324,6 +324,17 @@ START_TEST(resumed_without_its_client)
 }
 END_TEST
 
+/* Whether the first chunk came to its board is not known: the old application may still be whole. */
+START_TEST(resumed_in_recovery_without_its_client)
+{
+	b.resumed = b.recovery = true;
+	b.phase = PHASE_UPLOADING;
+	bench_run(&b, NULL);
+	ck_assert_str_eq(b.u->job.failure.error, "Cancelled");
+	ck_assert_msg(says("may be written in part"), "%s", describe());
+}
+END_TEST
+
 /* What a resumed job needs comes back from its record. */
 START_TEST(record)
 {
@@ -366,6 +377,7 @@ int main(void)
 	tcase_add_loop_test(t, resumed, 0, ARRAY_SIZE(resumes));
 	tcase_add_loop_test(t, resumed_late, 0, ARRAY_SIZE(resumes));
 	tcase_add_loop_test(t, resumed_without_its_client, 0, ARRAY_SIZE(left_behind));
+	tcase_add_test(t, resumed_in_recovery_without_its_client);
 	tcase_add_test(t, record);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

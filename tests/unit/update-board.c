@@ -373,6 +373,7 @@ static void resume(struct bench *at)
 
 	u->resumed = true;
 	u->phase = at->phase;
+	u->recovery = at->recovery;
 	u->flagless = !model_has_marks(&at->board);
 	snprintf(u->old_version, sizeof(u->old_version), "1.0.0");
 	if (u->phase >= PHASE_RESET) {

@@ -41,7 +41,7 @@ struct bench {
 	unsigned int requests; /* answered so far */
 	char hit[32];	       /* the operation that it hit */
 	/* an earlier daemon's job, that far */
-	bool resumed, found_before;
+	bool resumed, found_before, recovery;
 	enum update_phase phase;
 	/* the job */
 	uint64_t now_ms;
