@@ -46,6 +46,7 @@ struct registry {
 	struct usb *usb;
 	uv_timer_t sweep; /* boards that went and do not come back */
 	uv_prepare_t writer; /* of identities that changed */
+	size_t writing;	     /* of them are on their way to the disk; others wait */
 	unsigned int open; /* of these two */
 
 	struct device **devices; /* sorted by id */
@@ -100,7 +101,8 @@ void identity_forget_unseen(struct registry *r, const char *id); /* unless it wa
 /* registry-record.c */
 void identity_load(struct registry *r);
 void identity_save(struct registry *r, struct identity *identity); /* before the loop sleeps */
-void identity_write(struct registry *r);			    /* what is to be saved, now */
+void identity_write(struct registry *r);			    /* what is to be saved, off the loop */
+void identity_write_rest(struct registry *r);		    /* at the end, when the loop does not run any more */
 void identity_seen(struct registry *r, struct identity *identity); /* now */
 
 /* registry-hub.c */

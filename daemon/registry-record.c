@@ -10,6 +10,10 @@
 #include "daemon/registry-private.h"
 #include "proto/transfer.h"
 
+#define KIND "boards"
+
+static void on_idle(uv_prepare_t *prepare);
+
 static int save_firmware(struct record *record, const struct firmware *f)
 {
 	char hash[2 * sizeof(f->hash) + 1] = "";
@@ -36,7 +40,28 @@ static void load_firmware(const struct record *record, struct firmware *f)
 	}
 }
 
-static void write_down(struct registry *r, const struct identity *i)
+static int save_learnt(struct record *record, const struct device_learnt *l)
+{
+	int e = 0;
+
+	if (l->line_delay >= 0)
+		e = record_set_number(record, "line_delay_ms", (uint64_t)l->line_delay);
+	if (e == 0 && l->window)
+		e = record_set_number(record, "window", l->window);
+	if (e == 0 && l->quiet_ms)
+		e = record_set_number(record, "quiet_ms", l->quiet_ms);
+	if (e == 0 && l->interface)
+		e = record_set_number(record, "interface", l->interface);
+	if (e == 0 && l->interface)
+		e = record_set_number(record, "interface_usb", l->usb);
+	if (e == 0 && l->banner)
+		e = record_set_number(record, "banner", 1);
+	if (e == 0 && l->firmware.version[0])
+		e = save_firmware(record, &l->firmware);
+	return e;
+}
+
+static int make_record(const struct identity *i, struct record **ret)
 {
 	_cleanup_(record_freep) struct record *record = NULL;
 
@@ -53,35 +78,68 @@ static void write_down(struct registry *r, const struct identity *i)
 		e = record_set(record, "section", i->section);
 	if (e == 0 && i->section)
 		e = record_set_number(record, "usb", i->usb);
-	if (e == 0 && i->learnt.line_delay >= 0)
-		e = record_set_number(record, "line_delay_ms", (uint64_t)i->learnt.line_delay);
-	if (e == 0 && i->learnt.window)
-		e = record_set_number(record, "window", i->learnt.window);
-	if (e == 0 && i->learnt.quiet_ms)
-		e = record_set_number(record, "quiet_ms", i->learnt.quiet_ms);
-	if (e == 0 && i->learnt.interface)
-		e = record_set_number(record, "interface", i->learnt.interface);
-	if (e == 0 && i->learnt.interface)
-		e = record_set_number(record, "interface_usb", i->learnt.usb);
-	if (e == 0 && i->learnt.banner)
-		e = record_set_number(record, "banner", 1);
-	if (e == 0 && i->learnt.firmware.version[0])
-		e = save_firmware(record, &i->learnt.firmware);
+	if (e == 0)
+		e = save_learnt(record, &i->learnt);
 	if (e == 0 && i->seen_us)
 		e = record_set_number(record, "seen_us", i->seen_us);
-	if (e == 0)
-		e = state_save(r->state, "boards", i->id, record);
 	if (e < 0)
-		log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-e));
+		return e;
+	*ret = TAKE_PTR(record);
+	return 0;
 }
 
+static void cannot_record(const struct identity *i, int error)
+{
+	log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-error));
+}
+
+static void on_written(void *user, const char *id)
+{
+	struct registry *r = user;
+
+	if (!identity_by_id(r, id)) /* forgotten meanwhile */
+		state_forget(r->state, KIND, id);
+	if (--r->writing == 0 && !r->stopping)
+		uv_prepare_start(&r->writer, on_idle);
+}
+
+static void write_later(struct registry *r, struct identity *i)
+{
+	_cleanup_(record_freep) struct record *record = NULL;
+
+	i->changed = false;
+	r->writing++;
+	int e = make_record(i, &record);
+	if (e == 0)
+		e = state_save_and_tell(r->state, r->loop, KIND, i->id, record, NULL, on_written, r);
+	if (e == 0)
+		return;
+	r->writing--;
+	cannot_record(i, e);
+}
+
+/* No two of the same board are ever on their way. On a disk that hangs no more than one of each board is. */
 void identity_write(struct registry *r)
 {
+	if (r->writing > 0)
+		return;
 	for (size_t i = 0; i < r->identity_count; i++)
-		if (r->identities[i].changed) {
-			r->identities[i].changed = false;
-			write_down(r, &r->identities[i]);
-		}
+		if (r->identities[i].changed)
+			write_later(r, &r->identities[i]);
+}
+
+void identity_write_rest(struct registry *r)
+{
+	for (size_t i = 0; i < r->identity_count; i++) {
+		_cleanup_(record_freep) struct record *record = NULL;
+		if (!r->identities[i].changed)
+			continue;
+		int e = make_record(&r->identities[i], &record);
+		if (e == 0)
+			e = state_save(r->state, KIND, r->identities[i].id, record);
+		if (e < 0)
+			cannot_record(&r->identities[i], e);
+	}
 }
 
 static void on_idle(uv_prepare_t *prepare)
@@ -93,12 +151,9 @@ static void on_idle(uv_prepare_t *prepare)
 /* A plug changes a board several times, and a storm many boards: each is written once, before the loop sleeps. */
 void identity_save(struct registry *r, struct identity *i)
 {
-	if (r->stopping) {
-		write_down(r, i);
-		return;
-	}
 	i->changed = true;
-	uv_prepare_start(&r->writer, on_idle);
+	if (!r->stopping && r->writing == 0)
+		uv_prepare_start(&r->writer, on_idle);
 }
 
 void identity_seen(struct registry *r, struct identity *i)
@@ -149,7 +204,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 
 void identity_load(struct registry *r)
 {
-	int e = state_load(r->state, "boards", load, r);
+	int e = state_load(r->state, KIND, load, r);
 	if (e < 0)
 		log_warning(NULL, "registry", "the boards of the state directory cannot be read: %s", strerror(-e));
 }

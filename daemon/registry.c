@@ -475,6 +475,7 @@ void registry_free(struct registry *r)
 	registry_reload_free(r);
 	registry_resume_free(r);
 	registry_hubs_free(r);
+	identity_write_rest(r);
 	identity_free_all(r);
 	state_close(r->state);
 	free(r->devices);

@@ -17,6 +17,8 @@ struct later {
 	char *kind, *name, *instead_of, *text;
 	size_t size;
 	int error;
+	void (*done)(void *user, const char *name);
+	void *user;
 };
 
 static void later_free(struct later *l)
@@ -66,13 +68,24 @@ static void on_done(uv_work_t *work, int status)
 	if (l->error < 0)
 		log_warning(NULL, "state", "%s/%s cannot be recorded in the state directory: %s", l->kind, l->name,
 				strerror(-l->error));
+	if (l->done)
+		l->done(l->user, l->name);
 }
 
 int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
 		const char *instead_of)
 {
-	if (s->directory < 0)
+	return state_save_and_tell(s, loop, kind, name, r, instead_of, NULL, NULL);
+}
+
+int state_save_and_tell(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
+		const char *instead_of, void (*done)(void *user, const char *name), void *user)
+{
+	if (s->directory < 0) {
+		if (done)
+			done(user, name);
 		return 0;
+	}
 	if (!state_is_name(name))
 		return -EINVAL;
 	_cleanup_(later_freep) struct later *l = calloc(1, sizeof(*l));
@@ -82,6 +95,8 @@ int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const c
 	l->lock = fcntl(s->lock, F_DUPFD_CLOEXEC, 0);
 	if (l->directory < 0 || l->lock < 0)
 		return -errno;
+	l->done = done;
+	l->user = user;
 	l->kind = strdup(kind);
 	l->name = strdup(name);
 	l->instead_of = instead_of ? strdup(instead_of) : NULL;

@@ -31,9 +31,13 @@ DEFINE_FREEP(struct state, state_close)
 /* name: [a-z0-9._-]+, not starting with a dot. Failures are for the log: the daemon goes on without. */
 int state_save(struct state *s, const char *kind, const char *name, const struct record *r);
 /* Off the loop, a moment later; removes the record of the same name of the kind instead_of (or NULL) once it is there: of the
- * two, one is always found. What fails on the disk is logged. The loop must run until it is done. */
+ * two, one is always found. What fails on the disk is logged. The loop must run until it is done. Two that are under way
+ * reach the disk in any order. */
 int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
 		const char *instead_of);
+/* Likewise, and tells when it is done, however it went; done NULL: nobody. Not called where this fails. */
+int state_save_and_tell(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
+		const char *instead_of, void (*done)(void *user, const char *name), void *user);
 int state_forget(struct state *s, const char *kind, const char *name);
 /* Calls each() for every record of a kind; what cannot be read is told by each(record NULL, a sentence) and left alone. */
 int state_load(struct state *s, const char *kind,

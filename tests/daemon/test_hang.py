@@ -164,6 +164,23 @@ def test_the_daemon_ends_while_its_configuration_is_read_again(rack, gate, monke
     r.process.returncode = 0
 
 
+def test_a_state_directory_that_hangs(hanging, gate, monkeypatch):
+    """What is known of boards is written by and by; nobody waits for it."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    r = hanging('HANG_RENAME')
+    gate.wait()
+    c = r.ready()
+    for board in ('a', 'b'):
+        assert statistics.median(echo_times(c, board)) < MOST_SECONDS
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there any more
+    gate.let_go()
+    assert r.stop() == 0
+    for board in ('a', 'b'):
+        text = (r.dir / 'state/boards' / board).read_text()
+        assert 'version=' in text, text
+
+
 def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
     """Whoever asks for a lease has to wait for the name of its holder. Files are put, and boards updated, all the same."""
     boards = [f'b{i}' for i in range(16)]
