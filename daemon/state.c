@@ -84,7 +84,8 @@ static int check_version(struct state *s, const char *dir, char **ret_text)
 	unsigned int version = 0;
 
 	int r = read_small(s->directory, "version", text, sizeof(text), &size);
-	if (r == -ENOENT) {
+	/* A new directory, or one whose power failed before the disk had it: records of another version would say more. */
+	if (r == -ENOENT || (r == 0 && size == 0)) {
 		int n = snprintf(text, sizeof(text), "%d\n", STATE_VERSION);
 		r = state_write(s->directory, "version", text, (size_t)n);
 		return r < 0 ? text_error(ret_text, r, dir, "cannot be written") : 0;

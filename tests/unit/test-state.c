@@ -281,9 +281,17 @@ static const struct {
 	{"2\n", "newer mcumgrd wrote it (version 2, this one knows 1)"},
 	{"4294967295\n", "newer"},
 	{"0\n", "is it a directory of mcumgrd?"},
-	{"", "is it a directory of mcumgrd?"},
 	{"x\n", "is it a directory of mcumgrd?"},
 };
+
+START_TEST(a_version_that_the_disk_has_emptied_is_written_again)
+{
+	state_close(open_state());
+	put("version", "");
+	state_close(open_state());
+	ck_assert_str_eq(get("version"), "1\n");
+}
+END_TEST
 
 START_TEST(other_versions_are_refused)
 {
@@ -343,6 +351,7 @@ int main(void)
 	tcase_add_test(t, a_damaged_record_is_told_and_left);
 	tcase_add_test(t, a_record_that_was_being_written_is_ignored);
 	tcase_add_test(t, parents_are_made);
+	tcase_add_test(t, a_version_that_the_disk_has_emptied_is_written_again);
 	tcase_add_loop_test(t, other_versions_are_refused, 0, ARRAY_SIZE(versions));
 	tcase_add_test(t, one_daemon_at_a_time);
 	tcase_add_test(t, no_directory);
