@@ -4,6 +4,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -74,10 +75,18 @@ class Testbed(Bus):
     __test__ = False
 
     def __init__(self, mockbus, folder):
+        # its sockets' paths have 107 bytes at most, which pytest's own directories may not leave
+        self._short = tempfile.TemporaryDirectory(prefix='bus')
         # glib and vala keep memory until exit: not ours to report
         super().__init__(LineProcess([mockbus], Path(folder) / 'mockbus.log', stdin=subprocess.PIPE,
-                                     env=preload(mockbus, ASAN_OPTIONS='detect_leaks=0', TMPDIR=str(folder))))
+                                     env=preload(mockbus, ASAN_OPTIONS='detect_leaks=0', TMPDIR=self._short.name)))
         self.root = Path(self._bus.wait_line(r'^root (\S+)$')[1])
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            self._short.cleanup()
 
     def environment(self, program, **variables):
         return preload(program, UMOCKDEV_DIR=str(self.root), **variables)
