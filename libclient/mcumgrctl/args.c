@@ -85,8 +85,7 @@ static bool lists_ports(const struct parser *p, const struct arg *row)
 {
 	bool alone = p->at == p->argc || p->argv[p->at][0] == '-';
 
-	return alone && row >= global_options && row < global_options + ARGS_OPTIONS_MAX &&
-	       (row->letter == 's' || row->letter == 'u');
+	return alone && (row == find_letter(global_options, 's') || row == find_letter(global_options, 'u'));
 }
 
 /* value: what follows '=' or the letter, or NULL: the next argument is it. */
