@@ -110,6 +110,16 @@ def test_follow_ends_by_interrupt(daemon, ctl):
 # ---- the keyboard ----
 
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT]
+
+
+def as_a_shell_starts_it():
+    """The terminal is its own, and no signal is ignored because the tests run under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Keyboard:
     """mcumgrctl console -i on a terminal, and what a fake board is typed."""
 
@@ -120,7 +130,7 @@ class Keyboard:
         self.shown = b""
         self.process = subprocess.Popen([program(), "console", "-i", *words], stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, env=environment(daemon.path), start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                        preexec_fn=as_a_shell_starts_it)
         if start:
             self.expect(b"Keys go to the board")
 
@@ -223,7 +233,7 @@ def test_keys_go_to_the_board_that_is_named(keyboard, daemon):
     assert [p["device"] for _, p, _ in daemon.calls] == ["rack-3", "rack-3"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signals_set_the_terminal_back(keyboard, number):
     k = keyboard()
     assert k.is_raw()
