@@ -277,16 +277,18 @@ static void job_watch(struct api *api, struct call *call)
 static void job_cancel_call(struct api *api, struct call *call)
 {
 	struct job *job;
+	bool news;
 
 	if (!find_job(api, call, &job) || (job_running(job) && !api_may_change(api, call, job->device_id)))
 		return;
 	if (job_running(job) && job->device)
 		api_audit(call, job->device, "JobCancel");
+	news = !job->cancelled;
 	job_ref(job);
 	if (job_running(job))
 		job_cancel(job);
 	/* One that stops a little later must not go on with the next daemon. */
-	if (job_running(job))
+	if (job_running(job) && news)
 		registry_job_save(api->registry, job);
 	job_unref(job);
 	call_reply(call, NULL);

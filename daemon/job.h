@@ -77,6 +77,8 @@ struct job {
 	void (*abandon)(struct job *job); /* the daemon ends: says so and ends the job (job_abort) */
 	unsigned int references;
 	unsigned int clients; /* connections that wait for it */
+	unsigned int unrecorded; /* of its records, those that the disk does not have yet */
+	void (*recorded)(struct job *job); /* it has them all; or NULL */
 	uint64_t ended;	      /* the registry's: which to end it was; 0: it has not, or with an earlier daemon */
 	bool settling, waiting, untold; /* private to the runner */
 };

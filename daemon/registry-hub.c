@@ -82,7 +82,7 @@ static void save(struct registry *r, struct hub *h)
 	if (e == 0)
 		e = record_set_number(record, "seen_us", h->seen_us);
 	if (e == 0)
-		e = state_save(r->state, KIND, name, record);
+		e = state_save_later(r->state, r->loop, KIND, name, record, NULL, NULL);
 	if (e < 0)
 		log_warning(NULL, "registry", "hub %s cannot be recorded in the state directory: %s", h->told.path, strerror(-e));
 }
@@ -92,7 +92,7 @@ static void forget(struct registry *r, const char *path)
 	_cleanup_free_ char *name = record_name(path);
 
 	if (name)
-		state_forget(r->state, KIND, name);
+		state_forget_later(r->state, r->loop, KIND, name);
 }
 
 /* --- the list ----------------------------------------------------------------------------------------------------- */
@@ -234,7 +234,7 @@ static void load(void *user, const char *name, const struct record *record, cons
 	const char *path = problem ? NULL : record_get(record, "path");
 
 	if (!path || !is_named(r, path)) {
-		state_forget(r->state, KIND, name);
+		state_forget_later(r->state, r->loop, KIND, name);
 		return;
 	}
 	struct hub *h = find(r, path) ? NULL : add(r, path);

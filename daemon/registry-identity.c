@@ -26,7 +26,7 @@ static void release(struct identity *i)
 
 static void forget(struct registry *r, struct identity *i)
 {
-	state_forget(r->state, "boards", i->id);
+	state_forget_later(r->state, r->loop, "boards", i->id);
 	release(i);
 	*i = r->identities[--r->identity_count];
 }

@@ -53,7 +53,7 @@ static void prune(struct registry *r)
 				first = i;
 		}
 		if (ended > LIMIT_JOBS_KEPT) {
-			state_forget(r->state, "ended", r->jobs[first]->id);
+			state_forget_later(r->state, r->loop, "ended", r->jobs[first]->id);
 			drop(r, first);
 		}
 	} while (ended > LIMIT_JOBS_KEPT);
@@ -108,13 +108,21 @@ static void save_ended(struct registry *r, struct job *job)
 		return;
 	int e = job_ended_remember(job, &record);
 	if (e == 0)
-		e = state_save_later(r->state, r->loop, "ended", job->id, record, "jobs");
-	if (e < 0) {
+		e = state_save_later(r->state, r->loop, "ended", job->id, record, NULL, NULL);
+	if (e < 0)
 		cannot_record(job, e);
-		state_forget(r->state, "jobs", job->id);
-	}
+	state_forget_later(r->state, r->loop, "jobs", job->id);
 	job->ended = ++r->jobs_ended;
 	prune(r);
+}
+
+static void recorded(void *user, const char *id _unused_)
+{
+	struct job *job = user;
+
+	if (--job->unrecorded == 0 && job->recorded)
+		job->recorded(job);
+	job_unref(job);
 }
 
 void registry_job_save(struct registry *r, struct job *job)
@@ -130,10 +138,13 @@ void registry_job_save(struct registry *r, struct job *job)
 		e = update_remember(job, record);
 	if (e == -ENOENT)
 		return;
+	job_ref(job)->unrecorded++;
 	if (e == 0)
-		e = state_save(r->state, "jobs", job->id, record);
-	if (e < 0)
-		cannot_record(job, e);
+		e = state_save_later(r->state, r->loop, "jobs", job->id, record, recorded, job);
+	if (e == 0)
+		return;
+	cannot_record(job, e);
+	recorded(job, job->id);
 }
 
 /* --- ended -------------------------------------------------------------------------------------------------------- */
@@ -149,7 +160,7 @@ static void found_ended(void *user, const char *name, const struct record *recor
 		problem = e == -EBADMSG ? "it does not tell of a job that ended" : strerror(-e);
 	if (problem) {
 		log_warning(NULL, "registry", "ended/%s of the state directory is dropped: %s", name, problem);
-		state_forget(r->state, "ended", name);
+		state_forget_later(r->state, r->loop, "ended", name);
 		return;
 	}
 	while (at > 0 && r->jobs[at - 1]->finished_us > job->finished_us)
@@ -176,7 +187,7 @@ DEFINE_FREEP(struct unfinished, unfinished_free)
 static void give_up(struct registry *r, const char *id, const char *why)
 {
 	log_warning(NULL, "update", "%s, which an earlier daemon left, does not go on: %s", id, why);
-	state_forget(r->state, "jobs", id);
+	state_forget_later(r->state, r->loop, "jobs", id);
 }
 
 static void have_file(void *user, struct blob *blob)
@@ -212,7 +223,7 @@ static void found(void *user, const char *name, const struct record *record, con
 	const char *file = record ? record_get(record, "file") : NULL;
 
 	if (registry_job_find(r, name)) {
-		state_forget(r->state, "jobs", name); /* it ended, and the daemon a moment later */
+		state_forget_later(r->state, r->loop, "jobs", name); /* it ended, and the daemon a moment later */
 		return;
 	}
 	if (problem || !file || strlen(name) >= sizeof(((struct job *)0)->id)) {

@@ -93,12 +93,10 @@ static void cannot_record(const struct identity *i, int error)
 	log_warning(i->id, "registry", "cannot be recorded in the state directory: %s", strerror(-error));
 }
 
-static void on_written(void *user, const char *id)
+static void on_written(void *user, const char *id _unused_)
 {
 	struct registry *r = user;
 
-	if (!identity_by_id(r, id)) /* forgotten meanwhile */
-		state_forget(r->state, KIND, id);
 	if (--r->writing == 0 && !r->stopping)
 		uv_prepare_start(&r->writer, on_idle);
 }
@@ -111,14 +109,14 @@ static void write_later(struct registry *r, struct identity *i)
 	r->writing++;
 	int e = make_record(i, &record);
 	if (e == 0)
-		e = state_save_and_tell(r->state, r->loop, KIND, i->id, record, NULL, on_written, r);
+		e = state_save_later(r->state, r->loop, KIND, i->id, record, on_written, r);
 	if (e == 0)
 		return;
 	r->writing--;
 	cannot_record(i, e);
 }
 
-/* No two of the same board are ever on their way. On a disk that hangs no more than one of each board is. */
+/* On a disk that hangs no more than one of each board is on its way. */
 void identity_write(struct registry *r)
 {
 	if (r->writing > 0)

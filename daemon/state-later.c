@@ -1,111 +1,138 @@
 /* SPDX-License-Identifier: MIT */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/log.h"
 #include "daemon/state-private.h"
 
-/* One record on its way to the disk. It has descriptors of its own, so that it needs nothing of the state: the copy of the
- * lock keeps other daemons out until it is written. */
-struct later {
-	uv_work_t work;
-	int directory, lock;
-	char *kind, *name, *instead_of, *text;
+/* A record on its way to the disk, or from it: text NULL. */
+struct change {
+	struct change *next;
+	char *kind, *name, *text;
 	size_t size;
 	int error;
 	void (*done)(void *user, const char *name);
 	void *user;
 };
 
-static void later_free(struct later *l)
+static void change_free(struct change *c)
 {
-	state_fd_closep(&l->directory);
-	state_fd_closep(&l->lock);
-	free(l->kind);
-	free(l->name);
-	free(l->instead_of);
-	free(l->text);
-	free(l);
+	free(c->kind);
+	free(c->name);
+	free(c->text);
+	free(c);
 }
-DEFINE_FREEP(struct later, later_free)
+DEFINE_FREEP(struct change, change_free)
 
-static int put(const struct later *l)
+/* On a thread. */
+static int make(int directory, const struct change *c)
 {
-	static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* the new file has the same name for all */
-	_cleanup_(state_fd_closep) int kind = state_open_kind(l->directory, l->kind);
+	_cleanup_(state_fd_closep) int kind = state_open_kind(directory, c->kind);
 
 	if (kind < 0)
 		return kind;
-	pthread_mutex_lock(&one_at_a_time);
-	int e = state_write(kind, l->name, l->text, l->size);
-	pthread_mutex_unlock(&one_at_a_time);
-	return e;
+	if (c->text)
+		return state_write(kind, STATE_LATER, c->name, c->text, c->size);
+	return unlinkat(kind, c->name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 static void on_work(uv_work_t *work)
 {
-	struct later *l = container_of(work, struct later, work);
+	struct state *s = container_of(work, struct state, work);
 
-	l->error = put(l);
-	if (!l->instead_of)
-		return;
-	/* Also of one that could not be written: what it stands for is over. */
-	_cleanup_(state_fd_closep) int old = state_open_kind(l->directory, l->instead_of);
-	if (old >= 0)
-		unlinkat(old, l->name, 0);
+	for (struct change *c = s->making; c; c = c->next)
+		c->error = make(s->directory, c);
+}
+
+static void on_done(uv_work_t *work, int status);
+
+/* What has gathered goes as one: the order in which it was said is the order on the disk. */
+static void make_all(struct state *s)
+{
+	s->making = s->first;
+	s->first = NULL;
+	s->last = &s->first;
+	uv_queue_work(s->loop, &s->work, on_work, on_done);
+}
+
+static void tell(struct change *c)
+{
+	if (c->error < 0)
+		log_warning(NULL, "state", "%s/%s cannot be %s the state directory: %s", c->kind, c->name,
+				c->text ? "recorded in" : "removed from", strerror(-c->error));
+	if (c->done)
+		c->done(c->user, c->name);
+	change_free(c);
 }
 
 static void on_done(uv_work_t *work, int status)
 {
-	_cleanup_(later_freep) struct later *l = container_of(work, struct later, work);
+	struct state *s = container_of(work, struct state, work);
+	struct change *next;
 
-	if (status < 0)
-		l->error = status;
-	if (l->error < 0)
-		log_warning(NULL, "state", "%s/%s cannot be recorded in the state directory: %s", l->kind, l->name,
-				strerror(-l->error));
-	if (l->done)
-		l->done(l->user, l->name);
+	for (struct change *c = s->making; c; c = next) {
+		next = c->next;
+		if (status < 0)
+			c->error = status;
+		tell(c);
+	}
+	s->making = NULL;
+	if (s->first)
+		make_all(s);
+	else if (s->closed)
+		state_close(s);
+}
+
+static int change(struct state *s, uv_loop_t *loop, struct change *c_taken)
+{
+	_cleanup_(change_freep) struct change *c = c_taken;
+
+	if (!c || !c->kind || !c->name)
+		return -ENOMEM;
+	if (!state_is_name(c->name))
+		return -EINVAL;
+	s->loop = loop;
+	*s->last = c;
+	s->last = &c->next;
+	TAKE_PTR(c);
+	if (!s->making)
+		make_all(s);
+	return 0;
+}
+
+static struct change *change_new(const char *kind, const char *name)
+{
+	struct change *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->kind = strdup(kind);
+	c->name = strdup(name);
+	return c;
 }
 
 int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
-		const char *instead_of)
-{
-	return state_save_and_tell(s, loop, kind, name, r, instead_of, NULL, NULL);
-}
-
-int state_save_and_tell(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
-		const char *instead_of, void (*done)(void *user, const char *name), void *user)
+		void (*done)(void *user, const char *name), void *user)
 {
 	if (s->directory < 0) {
 		if (done)
 			done(user, name);
 		return 0;
 	}
-	if (!state_is_name(name))
-		return -EINVAL;
-	_cleanup_(later_freep) struct later *l = calloc(1, sizeof(*l));
-	if (!l)
+	_cleanup_(change_freep) struct change *c = change_new(kind, name);
+	if (!c)
 		return -ENOMEM;
-	l->directory = fcntl(s->directory, F_DUPFD_CLOEXEC, 0);
-	l->lock = fcntl(s->lock, F_DUPFD_CLOEXEC, 0);
-	if (l->directory < 0 || l->lock < 0)
-		return -errno;
-	l->done = done;
-	l->user = user;
-	l->kind = strdup(kind);
-	l->name = strdup(name);
-	l->instead_of = instead_of ? strdup(instead_of) : NULL;
-	l->text = record_print(r, &l->size);
-	if (!l->kind || !l->name || (instead_of && !l->instead_of) || !l->text)
+	c->text = record_print(r, &c->size);
+	if (!c->text)
 		return -ENOMEM;
-	int e = uv_queue_work(loop, &l->work, on_work, on_done);
-	if (e < 0)
-		return e;
-	TAKE_PTR(l);
-	return 0;
+	c->done = done;
+	c->user = user;
+	return change(s, loop, TAKE_PTR(c));
+}
+
+int state_forget_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name)
+{
+	return s->directory < 0 ? 0 : change(s, loop, change_new(kind, name));
 }

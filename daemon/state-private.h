@@ -4,7 +4,7 @@
 /* Inside the state directory.
  *
  *     state        opened, locked; records read, and written at once
- *     state-later  records that a thread of the pool writes
+ *     state-later  what a thread of the pool does, in order
  */
 
 #include <stdbool.h>
@@ -15,7 +15,18 @@
 struct state {
 	int directory; /* -1: remembers nothing */
 	int lock;
+
+	/* state-later */
+	uv_loop_t *loop;
+	uv_work_t work;
+	struct change *making;	      /* by the thread; NULL: it rests */
+	struct change *first, **last; /* after those */
+	bool closed;		      /* once all of it is done */
 };
+
+/* Names of the file that becomes a record: a thread may be at one when the end writes another. */
+#define STATE_NEW ".new"
+#define STATE_LATER ".later"
 
 static inline void state_fd_closep(int *fd)
 {
@@ -25,4 +36,4 @@ static inline void state_fd_closep(int *fd)
 
 bool state_is_name(const char *name);
 int state_open_kind(int directory, const char *kind); /* a descriptor, -errno */
-int state_write(int directory, const char *name, const char *data, size_t size);
+int state_write(int directory, const char *temporary, const char *name, const char *data, size_t size);

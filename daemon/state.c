@@ -61,9 +61,9 @@ static int read_small(int directory, const char *name, char *buffer, size_t size
 	return 0;
 }
 
-int state_write(int directory, const char *name, const char *data, size_t size)
+int state_write(int directory, const char *temporary, const char *name, const char *data, size_t size)
 {
-	_cleanup_(state_fd_closep) int fd = openat(directory, ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_(state_fd_closep) int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return -errno;
@@ -74,7 +74,7 @@ int state_write(int directory, const char *name, const char *data, size_t size)
 		data += r;
 		size -= (size_t)r;
 	}
-	return renameat(directory, ".new", directory, name) < 0 ? -errno : 0;
+	return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
 }
 
 static int check_version(struct state *s, const char *dir, char **ret_text)
@@ -87,7 +87,7 @@ static int check_version(struct state *s, const char *dir, char **ret_text)
 	/* A new directory, or one whose power failed before the disk had it: records of another version would say more. */
 	if (r == -ENOENT || (r == 0 && size == 0)) {
 		int n = snprintf(text, sizeof(text), "%d\n", STATE_VERSION);
-		r = state_write(s->directory, "version", text, (size_t)n);
+		r = state_write(s->directory, STATE_NEW, "version", text, (size_t)n);
 		return r < 0 ? text_error(ret_text, r, dir, "cannot be written") : 0;
 	}
 	if (r < 0)
@@ -132,6 +132,7 @@ int state_open(const char *dir, struct state **ret, char **ret_text)
 	if (!s)
 		return -ENOMEM;
 	s->directory = s->lock = -1;
+	s->last = &s->first;
 	int r = dir ? prepare(s, dir, ret_text) : 0;
 	if (r < 0)
 		return r;
@@ -142,6 +143,9 @@ int state_open(const char *dir, struct state **ret, char **ret_text)
 void state_close(struct state *s)
 {
 	if (!s)
+		return;
+	s->closed = true;
+	if (s->making)
 		return;
 	state_fd_closep(&s->lock);
 	state_fd_closep(&s->directory);
@@ -172,7 +176,7 @@ int state_save(struct state *s, const char *kind, const char *name, const struct
 	if (directory < 0)
 		return directory;
 	_cleanup_free_ char *text = record_print(r, &size);
-	return text ? state_write(directory, name, text, size) : -ENOMEM;
+	return text ? state_write(directory, STATE_NEW, name, text, size) : -ENOMEM;
 }
 
 int state_forget(struct state *s, const char *kind, const char *name)

@@ -12,9 +12,9 @@
  *     images/          belongs to the image store
  *
  * A record is replaced by rename, so that it is the old or the new one, never half of it, whenever the daemon dies. It is
- * not synced to the disk: a record is some hundred bytes written on the loop, and what a host's power cut may lose is
- * learnt again; what an update did is read from the board. Only what ended jobs leave may be large: a thread of the pool
- * writes it. The directory is locked while it is open: one daemon at a time. */
+ * not synced to the disk: what a host's power cut may lose is learnt again, and what an update did is read from the board.
+ * While the loop runs, a thread of the pool writes, in order, because a disk may hang; at the start and at the end the
+ * daemon itself does. The directory is locked while it is open: one daemon at a time. */
 
 #include <uv.h>
 
@@ -25,20 +25,17 @@ struct state;
 /* dir NULL: remembers nothing. 0; -EPROTO (newer version), -EBUSY (another daemon has it), other errno: a sentence in
  * ret_text. */
 int state_open(const char *dir, struct state **ret, char **ret_text);
-void state_close(struct state *s);
+void state_close(struct state *s); /* once what is on its way has been done, for which the loop must run */
 DEFINE_FREEP(struct state, state_close)
 
 /* name: [a-z0-9._-]+, not starting with a dot. Failures are for the log: the daemon goes on without. */
 int state_save(struct state *s, const char *kind, const char *name, const struct record *r);
-/* Off the loop, a moment later; removes the record of the same name of the kind instead_of (or NULL) once it is there: of the
- * two, one is always found. What fails on the disk is logged. The loop must run until it is done. Two that are under way
- * reach the disk in any order. */
-int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
-		const char *instead_of);
-/* Likewise, and tells when it is done, however it went; done NULL: nobody. Not called where this fails. */
-int state_save_and_tell(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
-		const char *instead_of, void (*done)(void *user, const char *name), void *user);
 int state_forget(struct state *s, const char *kind, const char *name);
+/* Off the loop, a moment later, in the order of these calls; done (or NULL) tells when it was, however it went, and is not
+ * called where this fails. What fails on the disk is logged. */
+int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
+		void (*done)(void *user, const char *name), void *user);
+int state_forget_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name);
 /* Calls each() for every record of a kind; what cannot be read is told by each(record NULL, a sentence) and left alone. */
 int state_load(struct state *s, const char *kind,
 		void (*each)(void *user, const char *name, const struct record *record, const char *problem), void *user);

@@ -61,6 +61,7 @@ struct update {
 	/* the request under way */
 	struct request request;
 	bool pending;
+	bool held; /* until the record of what it leads to is on the disk */
 	const struct answer *answer; /* inside end() */
 
 	/* what the board said */
@@ -109,8 +110,9 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		unsigned int answer_ms);
 int update_ask_state(struct update *u);
 void update_stop(struct job *job); /* the steps' leave() */
-/* Before what leads there is sent: on record, because a daemon may die at any time. */
+/* Before what leads there is sent: on record, because a daemon may die at any time. Requests wait for that. */
 void update_reach(struct update *u, enum update_phase phase);
+void update_recorded(struct job *job);
 uint64_t update_now(struct update *u);
 unsigned int update_boot_timeout(const struct update *u); /* ms */
 int update_goto(struct update *u, const char *name);

@@ -54,10 +54,19 @@ static void answered(struct request *request, const struct answer *answer)
 	job_unref(&u->job);
 }
 
+static int submit(struct update *u)
+{
+	int r = u->job.device ? device_submit(u->job.device, &u->request) : -ENODEV;
+
+	if (r == 0)
+		u->pending = true;
+	return r;
+}
+
 int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct writer *payload, enum smp_repeat repeat,
 		unsigned int answer_ms)
 {
-	assert(!u->pending);
+	assert(!u->pending && !u->held);
 	request_release(&u->request);
 	u->request = (struct request){
 		.class = REQUEST_JOB,
@@ -72,12 +81,27 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		.user = u,
 	};
 	int r = writer_finish(payload, &u->request.payload, &u->request.payload_size);
+	if (r == 0 && u->job.unrecorded) {
+		u->held = true;
+		job_set_deadline(&u->job, 0);
+		return JOB_WAIT;
+	}
 	if (r == 0)
-		r = u->job.device ? device_submit(u->job.device, &u->request) : -ENODEV;
+		r = submit(u);
+	return r < 0 ? r : JOB_WAIT;
+}
+
+void update_recorded(struct job *job)
+{
+	struct update *u = update_of(job);
+
+	if (!u->held)
+		return;
+	u->held = false;
+	job_set_deadline(job, job->step->deadline_ms);
+	int r = submit(u);
 	if (r < 0)
-		return r;
-	u->pending = true;
-	return JOB_WAIT;
+		job_complete(job, r);
 }
 
 int update_ask_state(struct update *u)
@@ -93,7 +117,7 @@ void update_stop(struct job *job)
 
 	if (u->pending && job->device)
 		device_cancel(job->device, &u->request);
-	u->pending = false;
+	u->pending = u->held = false;
 	transfer_run_stop(TAKE_PTR(u->run));
 	if (u->awaiting && job->device)
 		device_await_cancel(job->device);

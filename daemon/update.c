@@ -30,11 +30,20 @@ static int put_on_loop(struct update *u, struct registry *registry)
 
 	if (r == 0) {
 		u->job.abandon = update_abandon;
+		u->job.recorded = update_recorded;
 		return 0;
 	}
 	u->job.references = 1;
 	job_unref(&u->job);
 	return r;
+}
+
+/* A client hears of the job once a daemon that comes after this one would know it. */
+static void begin(struct job *job)
+{
+	job->recorded = update_recorded;
+	if (job_running(job))
+		job_loop_start(job);
 }
 
 int update_start(struct device *device, struct blob *blob, const struct update_options *options, struct job **ret,
@@ -52,9 +61,12 @@ int update_start(struct device *device, struct blob *blob, const struct update_o
 	if (r < 0)
 		return r;
 	registry_job_add(device->registry, &u->job);
-	registry_job_save(device->registry, &u->job);
 	device_job_begin(device, &u->job);
-	job_loop_start(&u->job);
+	registry_job_save(device->registry, &u->job);
+	if (u->job.unrecorded)
+		u->job.recorded = begin;
+	else
+		begin(&u->job);
 	*ret = job_ref(&u->job);
 	return 0;
 }

@@ -2,6 +2,7 @@
 """open and close of a tty that hang in the kernel: no other board and no client notices."""
 
 import os
+import select
 import signal
 import statistics
 import threading
@@ -179,6 +180,28 @@ def test_a_state_directory_that_hangs(hanging, gate, monkeypatch):
     for board in ('a', 'b'):
         text = (r.dir / 'state/boards' / board).read_text()
         assert 'version=' in text, text
+
+
+def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeypatch, tmp_path):
+    """Its client hears of it once the next daemon would know it. Nobody else waits, and it goes on by itself."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    r = hanging('HANG_RENAME')
+    gate.wait()
+    c, updater, new = r.ready(), r.client(), updates.Image(tmp_path)
+    updates.begin(updater, new, 'a')
+    deadline = time.monotonic() + racks.SECONDS
+    while not c.call('Jobs')['jobs']:
+        assert time.monotonic() < deadline, 'no update began'
+    for board in ('a', 'b'):
+        assert statistics.median(echo_times(c, board)) < MOST_SECONDS
+    assert not select.select([updater.socket], [], [], 0)[0], 'nothing was promised'
+    assert not updates.is_new(r.sim.state('a'), new)
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there any more
+    gate.let_go()
+    replies = list(updates.steps(updater))
+    assert replies[0]['step'] == 'check' and replies[-1]['outcome'] == 'updated'
+    assert updates.is_new(r.sim.state('a'), new)
 
 
 def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):

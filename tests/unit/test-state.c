@@ -197,22 +197,37 @@ START_TEST(remembers)
 }
 END_TEST
 
-/* On the disk once the loop has run; of the two records one is always there. */
+static void done(void *user _unused_, const char *name)
+{
+	strcat(strcat(loaded, name), " ");
+}
+
+/* On the disk once the loop has run, in this order. */
 START_TEST(saves_later)
 {
 	_cleanup_(record_freep) struct record *r = NULL;
 	struct state *s = open_state(), *other;
 	uv_loop_t loop;
+	loaded[0] = '\0';
 	uv_loop_init(&loop);
 	record_new(&r);
 	record_set(r, "serial", "L\x01");
 	ck_assert_int_eq(save(s, "two", "old"), 0);
 	ck_assert_int_eq(state_save(s, "jobs", "two", r), 0);
-	ck_assert_int_eq(state_save_later(s, &loop, "boards", "../two", r, "jobs"), -EINVAL);
-	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, "jobs"), 0);
-	ck_assert_int_eq(state_save_later(s, &loop, "boards", "three", r, NULL), 0);
-	ck_assert_int_eq(state_save_later(s, &loop, "none", "four", r, "jobs"), 0); /* logged */
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "../two", r, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "../two"), -EINVAL);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, done, NULL), 0);
+	ck_assert_int_eq(state_forget_later(s, &loop, "jobs", "two"), 0);
+	ck_assert_int_eq(state_forget_later(s, &loop, "jobs", "never"), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "three", r, done, NULL), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "none", "four", r, done, NULL), 0); /* logged */
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "five", r, NULL, NULL), 0);
+	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "five"), 0);
+	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "six"), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "six", r, done, NULL), 0);
 	record_set(r, "serial", "changed");
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "six", r, done, NULL), 0);
+	ck_assert_str_eq(loaded, "");
 	/* What is on its way keeps others out. */
 	state_close(s);
 	ck_assert_int_eq(state_open(dir, &other, &problem), -EBUSY);
@@ -223,9 +238,14 @@ START_TEST(saves_later)
 	ck_assert_ptr_null(get("jobs/two"));
 	ck_assert_str_eq(get("boards/two"), "serial=L%01\n");
 	ck_assert_str_eq(get("boards/three"), "serial=L%01\n");
+	ck_assert_ptr_null(get("boards/five"));
+	ck_assert_str_eq(get("boards/six"), "serial=changed\n");
+	ck_assert_str_eq(loaded, "two three four six six ");
 	state_close(s);
 	ck_assert_int_eq(state_open(NULL, &s, &problem), 0);
-	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, NULL), 0);
+	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, done, NULL), 0);
+	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "two"), 0);
+	ck_assert_str_eq(loaded, "two three four six six two ");
 	state_close(s);
 }
 END_TEST

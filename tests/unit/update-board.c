@@ -17,7 +17,8 @@ static uint8_t image_data[MODEL_IMAGE_BYTES];
 const char *happening_name(enum happening what)
 {
 	static const char *const names[] = {"nothing", "unplug", "unplug-for-good", "cancel", "lose-request", "lose-reply",
-		"rc-unknown", "rc-busy", "rc-group", "broken-reply", "power-cut", "die", "deadline"};
+		"rc-unknown", "rc-busy", "rc-group", "broken-reply", "power-cut", "die", "deadline",
+		"unplug-at-record", "lose-at-record", "cancel-at-record"};
 	return names[what];
 }
 
@@ -34,6 +35,8 @@ int device_submit(struct device *d, struct request *request)
 {
 	if (d->state == DEVICE_ABSENT)
 		return -ENODEV;
+	if (request == &bench->u->request)
+		ck_assert_msg(!bench->u->job.unrecorded, "%s is sent before it is on record", bench->u->job.step->name);
 	ck_assert_uint_lt(pending_count, PENDING_MAX);
 	pending[pending_count++] = request;
 	return 0;
@@ -131,7 +134,8 @@ void device_expect_swap(struct device *d, uint64_t bytes)
 void registry_job_save(struct registry *r, struct job *job)
 {
 	(void)r;
-	(void)job;
+	if (job_running(job))
+		job->unrecorded = 1;
 }
 
 void request_release(struct request *request)
@@ -272,7 +276,7 @@ static void answer_next(void)
 	const struct value *payload = value_root(doc);
 	const char *what = model_operation(request, payload);
 	note(what);
-	if (bench->requests++ == bench->at && bench->what != NOTHING) {
+	if (bench->requests++ == bench->at && bench->what != NOTHING && bench->what < UNPLUG_AT_RECORD) {
 		snprintf(bench->hit, sizeof(bench->hit), "%s", what);
 		if (happen(request, what, payload))
 			return;
@@ -308,10 +312,28 @@ static void pass_time(void)
 	job_expired(&bench->u->job);
 }
 
+static void take_record(void)
+{
+	struct job *job = &bench->u->job;
+
+	if (bench->u->held && bench->records++ == bench->at && bench->what >= UNPLUG_AT_RECORD) {
+		snprintf(bench->hit, sizeof(bench->hit), "record of %s", job->step->name);
+		if (bench->what == CANCEL_AT_RECORD)
+			job_cancel(job);
+		else
+			unplug(bench->what == LOSE_AT_RECORD);
+	}
+	job->unrecorded = 0;
+	if (job->recorded)
+		job->recorded(job);
+}
+
 static void play(void)
 {
 	if (pending_count > 0) {
 		answer_next();
+	} else if (bench->u->job.unrecorded) {
+		take_record();
 	} else if (back && back_due && !bench->board.dead && !bench->board.unplugged) {
 		back_due = false;
 		if (bench->device.state == DEVICE_PROBING)
@@ -408,6 +430,7 @@ void bench_run(struct bench *at, const struct update_options *options)
 		at->device.state = DEVICE_RECOVERY;
 	ck_assert_int_eq(update_new(&at->device, "board", &at->blob, options ? options : &none, &at->u), 0);
 	job_init(&at->u->job, "update", at->u->options.upload_only ? upload_steps : update_steps, &owner, NULL);
+	at->u->job.recorded = update_recorded;
 	if (at->resumed)
 		resume(at);
 	job_start(&at->u->job);

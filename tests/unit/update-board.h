@@ -2,8 +2,9 @@
 #pragma once
 
 /* A board without a wire, for the update's table: the device layer that jobs call, answered by a model (update-model.h). No
- * loop and no clock: time passes when nothing else is left to do. At any request something can be made to happen to the
- * board, the cable or the job. */
+ * loop and no clock: time passes when nothing else is left to do. The disk is as slow as can be: it takes a record once
+ * nobody waits for anything else. At any request or record something can be made to happen to the board, the cable or the
+ * job. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +26,9 @@ enum happening {
 	POWER_CUT,   /* a boot that nobody asked for; what was under way is lost */
 	DIE,	     /* never answers again */
 	DEADLINE,    /* the step's own, or 150 s of nothing */
+	UNPLUG_AT_RECORD, /* while a request waits for the how-manieth record to be on the disk */
+	LOSE_AT_RECORD,	  /* ... for good */
+	CANCEL_AT_RECORD,
 	HAPPENINGS,
 };
 const char *happening_name(enum happening what);
@@ -39,6 +43,7 @@ struct bench {
 	enum happening what;
 	unsigned int at;
 	unsigned int requests; /* answered so far */
+	unsigned int records;  /* waited for */
 	char hit[32];	       /* the operation that it hit */
 	/* an earlier daemon's job, that far */
 	bool resumed, found_before, recovery;
