@@ -158,8 +158,9 @@ def cells(seconds=5.5, patience=120):
         print(f'  {name}: left out: {why}', file=sys.stderr)
     with tempfile.TemporaryDirectory() as there:
         for baud, buf_size, latency, bad in CELLS:
-            most = limits.limit('image', 100000, baud, buf_size, 8, latency / 1000)
-            size = 64 << 10 if 'loss' in bad else max(16, int(most.wire * seconds) >> 10) << 10
+            roughly = limits.limit('image', 100000, baud, buf_size, 8, latency / 1000).wire
+            size = 64 << 10 if 'loss' in bad else max(16, int(roughly * seconds) >> 10) << 10
+            most = limits.limit('image', size, baud, buf_size, 8, latency / 1000)
             data, digest = simulator.make_image(f'{there}/image', size=size, seed=5)
             cell = {'baud': baud, 'buf_size': buf_size, 'buf_count': 8, 'latency_ms': latency, 'bad': bad, 'seed': 1}
             most_seconds = patience if bad.get('loss') else 20 + 10 * size / most.wire
