@@ -321,7 +321,7 @@ def collect(title, cells, row):
 
 def words():
     p = argparse.ArgumentParser(prog='script/bench', description='How fast mcumgrd moves data over cables of any speed.')
-    p.add_argument('--all', action='store_true', help='the whole matrix, which takes most of an hour')
+    p.add_argument('--all', action='store_true', help='the whole matrix, which takes twenty minutes')
     p.add_argument('--only', choices=[*PARTS, 'peers', 'real'], action='append',
                    help='this part: one board, many boards, bad cables, an update of 100 boards, memory after a large message, '
                         'instructions a message; with other clients: the same cables, real firmware')
