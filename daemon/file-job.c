@@ -142,6 +142,9 @@ static void close_behind(struct device *d)
 static void on_progress(void *user, uint64_t acknowledged, uint64_t total)
 {
 	struct file_job *f = user;
+
+	if (f->job.steps == file_write_steps)
+		file_sum_take(f, (size_t)acknowledged);
 	job_set_progress(&f->job, acknowledged, total);
 }
 
@@ -250,6 +253,7 @@ static void destroy(struct job *job)
 	free(f->run_text);
 	free(f->path);
 	free(f->data);
+	EVP_MD_CTX_free(f->sha);
 	free(f);
 }
 

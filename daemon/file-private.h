@@ -3,6 +3,8 @@
 
 /* Between the files of a file's job: file-job.c (transfer, failures), file-verify.c (checksum of an upload). */
 
+#include <openssl/evp.h>
+
 #include "daemon/file-job.h"
 #include "daemon/transfer-run.h"
 
@@ -24,6 +26,9 @@ struct file_job {
 	bool right;  /* ... and is that of the data */
 	const struct answer *answer; /* inside file_verify_end() */
 	const char *algorithm, *verified;
+	size_t summed; /* bytes of the data */
+	uint32_t crc;
+	EVP_MD_CTX *sha; /* or NULL */
 };
 
 static inline struct file_job *file_of(struct job *job)
@@ -38,6 +43,7 @@ int file_fail_as(struct file_job *f, int error, const char *name, const char *wh
 /* Beside the transfer, best effort: which checksums the board has; the checksum, behind the close. */
 void file_types_early(struct file_job *f);
 void file_sum_early(struct file_job *f);
+void file_sum_take(struct file_job *f, size_t size); /* so much of the data is on the board */
 
 /* The step. */
 int file_verify_begin(struct job *job);

@@ -7,7 +7,6 @@
 #include "daemon/file-private.h"
 
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,10 +21,10 @@ static bool take_types(struct file_job *f)
 	return f->algorithm;
 }
 
-/* CRC-32 of IEEE 802.3, as Zephyr's crc32_ieee. */
-static uint32_t crc32_ieee(const uint8_t *data, size_t size)
+/* CRC-32 of IEEE 802.3, as Zephyr's crc32_ieee: of what was before, and this. */
+static uint32_t crc32_ieee(uint32_t before, const uint8_t *data, size_t size)
 {
-	uint32_t crc = 0xffffffffu;
+	uint32_t crc = ~before;
 
 	for (size_t i = 0; i < size; i++) {
 		crc ^= data[i];
@@ -35,18 +34,52 @@ static uint32_t crc32_ieee(const uint8_t *data, size_t size)
 	return ~crc;
 }
 
-static bool sum_is_right(const struct file_job *f)
+static bool start_sum(struct file_job *f)
+{
+	if (f->sha)
+		return true;
+	f->sha = EVP_MD_CTX_new();
+	return f->sha && EVP_DigestInit_ex(f->sha, EVP_sha256(), NULL);
+}
+
+/* As the board takes it, piece by piece: all at once, a large file would keep everybody else waiting. */
+void file_sum_take(struct file_job *f, size_t size)
+{
+	const uint8_t *data = f->data + f->summed;
+
+	if (!f->algorithm || size <= f->summed)
+		return;
+	size -= f->summed;
+	if (strcmp(f->algorithm, "crc32") == 0)
+		f->crc = crc32_ieee(f->crc, data, size);
+	else if (!start_sum(f) || !EVP_DigestUpdate(f->sha, data, size))
+		return;
+	f->summed += size;
+}
+
+static bool is_sha(struct file_job *f, const struct value *output)
+{
+	EVP_MD_CTX *end = EVP_MD_CTX_new(); /* the sum may be asked for again */
+	uint8_t digest[32];
+
+	bool right = end && start_sum(f) && EVP_MD_CTX_copy_ex(end, f->sha) && EVP_DigestFinal_ex(end, digest, NULL) &&
+		output->kind == VALUE_BYTES && output->size == sizeof(digest) &&
+		memcmp(output->data, digest, sizeof(digest)) == 0;
+	EVP_MD_CTX_free(end);
+	return right;
+}
+
+static bool sum_is_right(struct file_job *f)
 {
 	const struct value *output = value_get(f->answer->payload, "output");
 	uint64_t number, length;
-	uint8_t digest[32];
 
 	if (!value_to_uint(value_get(f->answer->payload, "len"), &length) || length != f->size || !output)
 		return false;
+	file_sum_take(f, f->size);
 	if (strcmp(f->algorithm, "crc32") == 0)
-		return value_to_uint(output, &number) && number == crc32_ieee(f->data, f->size);
-	return EVP_Digest(f->data, f->size, digest, NULL, EVP_sha256(), NULL) && output->kind == VALUE_BYTES &&
-		output->size == sizeof(digest) && memcmp(output->data, digest, sizeof(digest)) == 0;
+		return value_to_uint(output, &number) && number == f->crc;
+	return is_sha(f, output);
 }
 
 /* While the transfer still goes on. What is no help here is asked again when its time has come. */
