@@ -83,6 +83,7 @@ struct update {
 	bool looking;	  /* whether the image is listed */
 	bool all_acked;	  /* the board took every byte */
 	bool without_sha; /* too small a buffer for it */
+	bool refused;	  /* by the state that the board said it was in */
 	bool wrote;	  /* the board took a part of the image */
 	bool damaged;	  /* `match` false: erase, then fail */
 	bool skipped_upload, only_confirm;

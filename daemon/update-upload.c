@@ -148,9 +148,10 @@ static int judge_refusal(struct update *u)
 				"the image is linked for another slot than the free one");
 	if (update_is_image_error(status, 30))
 		return update_fail_image(u, "too-large", NULL, "the board says that the image is too large for its slot");
-	/* No free slot, a wrong state, another upload under way: somebody else changed the board. */
-	if (update_is_image_error(status, 9) || update_is_image_error(status, 16) ||
-			(status->group < 0 && status->rc == SMP_EBADSTATE)) {
+	/* No free slot, a wrong state, another upload under way: somebody else may have changed the board. Twice is meant so. */
+	if (!u->refused && (update_is_image_error(status, 9) || update_is_image_error(status, 16) ||
+			(status->group < 0 && status->rc == SMP_EBADSTATE))) {
+		u->refused = true;
 		int r = u->options.upload_only ? 0 : update_inspect_again(u);
 		if (r)
 			return r;

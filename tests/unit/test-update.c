@@ -100,6 +100,8 @@ static const struct start {
 	{"the old one answers for a while", {.mode = 3, .slot = {OLD}, .slow_resets = 3}, {0}, "updated", NULL, NULL, NULL},
 	{"the old one answers for a while, ram load", {.mode = 6, .slot = {OLD}, .slow_resets = 3}, {0}, "updated", NULL, NULL,
 		NULL},
+	{"flash worn out", {.mode = 3, .slot = {OLD}, .worn_out = true}, {0}, NULL, "DeviceError", NULL,
+		"list params bootloader mode slots chunk list slots chunk"},
 	{"mark without effect", {.mode = 3, .slot = {OLD}, .ignores_mark = true}, {0}, NULL, "ProtocolError", NULL, NULL},
 	{"confirm without effect", {.mode = 3, .slot = {OLD}, .ignores_confirm = true}, {0}, NULL, "ProtocolError", NULL, NULL},
 	{"new image without image management", {.mode = 3, .slot = {OLD}, .new_lacks_group = true}, {0}, NULL, "ProtocolError",

@@ -221,6 +221,8 @@ static int upload(struct model *m, const struct value *request, struct writer *w
 	value_to_uint(value_get(request, "off"), &offset);
 	if (offset == 0 && (m->mark != UNMARKED || (!m->in_recovery && !m->confirmed)))
 		return 9;
+	if (m->worn_out && offset > 0)
+		return 9;
 	if (offset == 0 || offset == m->offset) {
 		m->slot[target] = PARTIAL;
 		m->offset = offset + data->size;

@@ -22,6 +22,7 @@ struct model {
 	bool in_recovery;
 	/* habits */
 	bool new_is_lower, new_is_bad, new_crashes, new_lacks_group, new_confirms_itself;
+	bool worn_out; /* after the first chunk */
 	bool never_back, stuck, ignores_mark, ignores_confirm, ignores_reset, no_group, no_bootloader_info, no_slot_info, v1;
 	bool no_banner;	     /* boots are not seen */
 	unsigned int slow_resets; /* lists still answered by the old firmware after a reset */
