@@ -7,17 +7,22 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "daemon/config-private.h"
 #include "daemon/limits.h"
 #include "daemon/role.h"
 #include "proto/smp.h"
 
+#define TEXT_MAX 255
+#define SELECTORS 3 /* the first keys of a device: they choose boards on USB */
+
 enum key_type {
 	KEY_TEXT,     /* any text without control characters */
 	KEY_NAME,     /* letters, digits, . _ - */
 	KEY_NAMES,    /* some of them, stored with one space between */
-	KEY_FILE,     /* an absolute path */
+	KEY_FILE,     /* an absolute path; max bytes, if not as long as any text */
+	KEY_PLACE,    /* a place on USB */
 	KEY_MEMBERS,  /* groups and users */
 	KEY_REGEX,    /* text that compiles */
 	KEY_UINT,     /* min..max */
@@ -40,7 +45,7 @@ struct key {
 static const struct key device_keys[] = {
 	{ "match", KEY_REGEX, AT(match) },
 	{ "serial", KEY_TEXT, AT(serial) },
-	{ "path", KEY_TEXT, AT(path) },
+	{ "path", KEY_PLACE, AT(path) },
 	{ "alias", KEY_NAME, AT(alias) },
 	{ "tags", KEY_NAMES, AT(tags) },
 	{ "baud", KEY_UINT, AT(baud), 50, 20000000 },
@@ -68,7 +73,7 @@ static const struct key device_keys[] = {
 
 #define AT(field) offsetof(struct config, field)
 static const struct key daemon_keys[] = {
-	{ "socket", KEY_FILE, AT(socket) },
+	{ "socket", KEY_FILE, AT(socket), .max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1 },
 	{ "state_dir", KEY_FILE, AT(state_dir) },
 	{ "log_dir", KEY_FILE, AT(log_dir) },
 	{ "tty_dir", KEY_FILE, AT(tty_dir) },
@@ -95,7 +100,7 @@ static bool is_text(const char *value)
 	for (const char *s = value; *s; s++)
 		if (iscntrl((unsigned char)*s))
 			return false;
-	return *value && strlen(value) <= 255;
+	return *value && strlen(value) <= TEXT_MAX;
 }
 
 static bool is_name(const char *value)
@@ -104,16 +109,18 @@ static bool is_name(const char *value)
 		!value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")];
 }
 
-/* Decimal digits and nothing else, up to 9 of them. */
+/* Decimal digits and nothing else, a number of 32 bits. */
 static const char *parse_digits(const char *value, unsigned int *ret)
 {
 	size_t digits = strspn(value, "0123456789");
-	unsigned int number = 0;
-	if (!digits || digits > 9)
+	uint64_t number = 0;
+	if (!digits || digits > 10)
 		return NULL;
 	for (size_t i = 0; i < digits; i++)
 		number = number * 10 + (unsigned int)(value[i] - '0');
-	*ret = number;
+	if (number > UINT32_MAX)
+		return NULL;
+	*ret = (unsigned int)number;
 	return value + digits;
 }
 
@@ -153,7 +160,7 @@ static bool set_number(const struct key *k, void *at, const char *value, char *t
 		return true;
 	}
 	snprintf(text, text_size, "allowed: %u to %u%s%s", k->min, k->max,
-			k->type == KEY_DURATION ? " milliseconds (or with a unit: 500ms, 2s)" : "",
+			k->type == KEY_DURATION ? " milliseconds (or with a unit: 500ms, 2s, 1min)" : "",
 			k->automatic ? ", or auto" : "");
 	return false;
 }
@@ -189,12 +196,22 @@ static bool set_text(const struct key *k, void *at, const char *value, char *tex
 	static const char *const allowed[] = {
 		[KEY_TEXT] = "1 to 255 printable characters",
 		[KEY_NAME] = "1 to 64 letters, digits, '.', '_' and '-'",
-		[KEY_FILE] = "an absolute path",
+		[KEY_PLACE] = "a place on USB, as 'mcumgrctl list --all-ports' shows it (a tty that is not on USB: --port)",
 	};
-	bool good = k->type == KEY_NAME ? is_name(value) : is_text(value) && (k->type != KEY_FILE || *value == '/');
-	if (good)
+	bool good = k->type == KEY_NAME ? is_name(value) : is_text(value);
+	/* "/dev/ttyACM0" is no place: such a board would be waited for and never come. */
+	if (good && !(k->type == KEY_PLACE && *value == '/'))
 		return store_text(at, value);
 	snprintf(text, text_size, "allowed: %s", allowed[k->type]);
+	return false;
+}
+
+static bool set_file(const struct key *k, void *at, const char *value, char *text, size_t text_size)
+{
+	size_t max = k->max ? k->max : TEXT_MAX;
+	if (is_text(value) && *value == '/' && strlen(value) <= max)
+		return store_text(at, value);
+	snprintf(text, text_size, "allowed: an absolute path of at most %zu bytes", max);
 	return false;
 }
 
@@ -236,6 +253,8 @@ static bool set_key(const struct key *k, void *section, const char *value, char 
 		return set_names(at, value, text, text_size);
 	case KEY_MEMBERS:
 		return set_members(at, value, text, text_size);
+	case KEY_FILE:
+		return set_file(k, at, value, text, text_size);
 	case KEY_REGEX:
 		return set_regex(section, value, text, text_size);
 	case KEY_UINT:
@@ -259,8 +278,9 @@ static bool names_other_transport(const char *key)
 	return false;
 }
 
-static bool set(const struct key *keys, size_t count, void *section, const char *key, const char *value, char *text,
-		size_t text_size)
+/* also: what else is allowed there, and was looked at before. */
+static bool set(const struct key *keys, size_t count, const char *also, void *section, const char *key, const char *value,
+		char *text, size_t text_size)
 {
 	char reason[160];
 	for (size_t i = 0; i < count; i++) {
@@ -275,7 +295,7 @@ static bool set(const struct key *keys, size_t count, void *section, const char 
 		snprintf(text, text_size, "'%s': boards over UDP and Bluetooth are not supported, serial ports only", key);
 		return false;
 	}
-	size_t used = (size_t)snprintf(text, text_size, "unknown key '%s'; allowed:", key);
+	size_t used = (size_t)snprintf(text, text_size, "unknown key '%s'; allowed:%s", key, also);
 	for (size_t i = 0; i < count && used < text_size; i++)
 		used += (size_t)snprintf(text + used, text_size - used, " %s", keys[i].name);
 	return false;
@@ -283,10 +303,15 @@ static bool set(const struct key *keys, size_t count, void *section, const char 
 
 bool config_set_device(struct config_device *d, const char *key, const char *value, char *text, size_t text_size)
 {
-	return set(device_keys, ARRAY_SIZE(device_keys), d, key, value, text, text_size);
+	return set(device_keys, ARRAY_SIZE(device_keys), "", d, key, value, text, text_size);
+}
+
+bool config_set_port(struct config_device *d, const char *key, const char *value, char *text, size_t text_size)
+{
+	return set(device_keys + SELECTORS, ARRAY_SIZE(device_keys) - SELECTORS, " name", d, key, value, text, text_size);
 }
 
 bool config_set_daemon(struct config *c, const char *key, const char *value, char *text, size_t text_size)
 {
-	return set(daemon_keys, ARRAY_SIZE(daemon_keys), c, key, value, text, text_size);
+	return set(daemon_keys, ARRAY_SIZE(daemon_keys), "", c, key, value, text, text_size);
 }

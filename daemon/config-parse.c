@@ -67,12 +67,20 @@ static char *strip(char *s)
 	return s;
 }
 
+static bool is_given(const struct parser *p, const char *key)
+{
+	for (size_t i = 0; i < p->key_count; i++)
+		if (!strcmp(p->keys[i].name, key))
+			return true;
+	return false;
+}
+
 static void end_section(struct parser *p)
 {
-	const struct config_device *d = p->device;
-	if (d && !d->match && !d->serial && !d->path)
+	/* One whose value was bad has been told of already. */
+	if (p->device && !is_given(p, "match") && !is_given(p, "serial") && !is_given(p, "path"))
 		problem_at(p, p->section_line,
-				"[device %s] chooses no board; give match, serial or path", d->name);
+				"[device %s] chooses no board; give match, serial or path", p->device->name);
 	p->in_daemon = p->in_device = false;
 	p->device = NULL;
 	p->key_count = 0;

@@ -19,6 +19,9 @@ void config_check(const struct config *c, struct problems *problems);
 bool config_set_device(struct config_device *d, const char *key, const char *value, char *text, size_t text_size);
 bool config_set_daemon(struct config *c, const char *key, const char *value, char *text, size_t text_size);
 
+/* The same for --port, whose tty chooses the board. */
+bool config_set_port(struct config_device *d, const char *key, const char *value, char *text, size_t text_size);
+
 /* Appends a section with the defaults; takes name over. NULL: no memory (name is freed). */
 struct config_device *config_add_device(struct config *c, char *name);
 

@@ -252,7 +252,7 @@ static bool set_port_key(struct config_device *d, char *item, char *text, size_t
 		return false;
 	}
 	if (strcmp(item, "name"))
-		return config_set_device(d, item, equals + 1, text, text_size);
+		return config_set_port(d, item, equals + 1, text, text_size);
 	if (!is_id(equals + 1)) {
 		snprintf(text, text_size, "bad name '%s'; allowed: 1 to 64 of a-z, 0-9, '.', '_' and '-'", equals + 1);
 		return false;

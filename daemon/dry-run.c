@@ -101,6 +101,6 @@ int dry_run(uv_loop_t *loop, const struct config *config)
 		fprintf(stderr, "mcumgrd: cannot list the USB ports: %s\n", strerror(-r));
 		return r;
 	}
-	printf("%u serial ports, %u managed\n", l.ports, l.managed);
+	printf("%u serial port%s, %u managed\n", l.ports, l.ports == 1 ? "" : "s", l.managed);
 	return 0;
 }

@@ -375,8 +375,8 @@ int main(int argc, char *argv[])
 	if (code != EXIT_GOOD || action == ACTION_EXIT)
 		return (int)code;
 	if (action == ACTION_CHECK) {
-		printf("%s is good: %zu device sections\n", config->file ? config->file : "the configuration (no file)",
-				config->device_count);
+		printf("%s is good: %zu device section%s\n", config->file ? config->file : "the configuration (no file)",
+				config->device_count, config->device_count == 1 ? "" : "s");
 		config_free(config);
 		return EXIT_GOOD;
 	}

@@ -150,9 +150,9 @@ static int apply(const struct given *g, struct config *c, char **ret_text)
 		c->log_level = (enum log_level)g->log_level;
 	for (size_t i = 0; i < g->port_count; i++) {
 		_cleanup_free_ char *port = absolute(g->ports[i]);
-		/* Kinds of links that do not exist yet are refused by their own name. */
-		bool link = !strncmp(g->ports[i], "udp:", 4) || !strncmp(g->ports[i], "ble:", 4);
-		int r = config_add_port(c, link || !port ? g->ports[i] : port, ret_text);
+		/* Kinds of links that do not exist yet, and no name at all, are refused as they stand. */
+		bool refused = !strncmp(g->ports[i], "udp:", 4) || !strncmp(g->ports[i], "ble:", 4) || !strcspn(g->ports[i], ",");
+		int r = config_add_port(c, refused || !port ? g->ports[i] : port, ret_text);
 		if (r < 0)
 			return r;
 	}

@@ -133,6 +133,9 @@ START_TEST(every_key)
 }
 END_TEST
 
+#define BYTES_50 "0123456789/123456789/123456789/123456789/123456789"
+#define BYTES_100 BYTES_50 BYTES_50
+
 /* A file and what is said of it; FILE stands for its name. */
 static const struct complaint {
 	const char *content, *text;
@@ -152,12 +155,18 @@ static const struct complaint {
 		"FILE:3: bad value '99999999999' for baud; allowed: 50 to 20000000" },
 	{ "[device a]\nserial = x\nserial = y\n", "FILE:3: serial is set already, in line 2" },
 	{ "[device a]\nserial =\n",
-		"FILE:2: bad value '' for serial; allowed: 1 to 255 printable characters\n"
-		"FILE:1: [device a] chooses no board; give match, serial or path" },
+		"FILE:2: bad value '' for serial; allowed: 1 to 255 printable characters" },
+	{ "[device a]\npath = /dev/ttyACM0\n",
+		"FILE:2: bad value '/dev/ttyACM0' for path; allowed: a place on USB, as 'mcumgrctl list --all-ports' shows it "
+		"(a tty that is not on USB: --port)" },
+	{ "[device a]\nserial = x\nlog_size = 1073741825\n",
+		"FILE:3: bad value '1073741825' for log_size; allowed: 4096 to 1073741824" },
+	{ "[device a]\nserial = x\nlog_size = 4294971392\n",
+		"FILE:3: bad value '4294971392' for log_size; allowed: 4096 to 1073741824" },
 	{ "[device a]\nserial = x\ntimeout_ms = 1h\n",
-		"FILE:3: bad value '1h' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s)" },
+		"FILE:3: bad value '1h' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s, 1min)" },
 	{ "[device a]\nserial = x\ntimeout_ms = 600001\n",
-		"FILE:3: bad value '600001' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s)" },
+		"FILE:3: bad value '600001' for timeout_ms; allowed: 10 to 600000 milliseconds (or with a unit: 500ms, 2s, 1min)" },
 	{ "[device a]\nserial = x\nwindow = 17\n", "FILE:3: bad value '17' for window; allowed: 1 to 16, or auto" },
 	{ "[device a]\nserial = x\nprobe = yes\n",
 		"FILE:3: bad value 'yes' for probe; allowed: smp, passive, never" },
@@ -169,8 +178,7 @@ static const struct complaint {
 	{ "[device a]\nserial = x\nudp = 10.0.0.1\n",
 		"FILE:3: 'udp': boards over UDP and Bluetooth are not supported, serial ports only" },
 	{ "[device a]\nmatch = 2fe3:(00\n",
-		"FILE:2: bad value '2fe3:(00' for match; bad regular expression at character 9: missing closing parenthesis\n"
-		"FILE:1: [device a] chooses no board; give match, serial or path" },
+		"FILE:2: bad value '2fe3:(00' for match; bad regular expression at character 9: missing closing parenthesis" },
 	{ "[device a]\nmatch = 2fe3\\K:00\nserial = x\n",
 		"FILE:2: bad value '2fe3\\K:00' for match; bad regular expression at character 5: \\K is not supported" },
 	{ "[device a]\nmatch = 2fe3:00ab # left\nserial = x\n", "FILE:2: match: a comment needs a line of its own" },
@@ -178,7 +186,10 @@ static const struct complaint {
 	{ "[device]\nserial = x\n", "FILE:1: [device ]: a name has 1 to 64 letters, digits, '.', '_' and '-'" },
 	{ "[devices a]\nserial = x\n", "FILE:1: unknown section [devices a]; allowed: [daemon], [device NAME]" },
 	{ "[device a\nserial = x\n", "FILE:1: '[device a': a section ends with ']'" },
-	{ "[daemon]\nsocket = run/x\n", "FILE:2: bad value 'run/x' for socket; allowed: an absolute path" },
+	{ "[daemon]\nsocket = run/x\n", "FILE:2: bad value 'run/x' for socket; allowed: an absolute path of at most 107 bytes" },
+	{ "[daemon]\nsocket = /" BYTES_100 "1234567\n",
+		"FILE:2: bad value '/" BYTES_100 "1234567' for socket; allowed: an absolute path of at most 107 bytes" },
+	{ "[daemon]\nlog_dir = x\n", "FILE:2: bad value 'x' for log_dir; allowed: an absolute path of at most 255 bytes" },
 	{ "[daemon]\nlog_level = loud\n",
 		"FILE:2: bad value 'loud' for log_level; allowed: error, warning, info, debug" },
 	{ "[daemon]\nport = 1\n", "FILE:2: unknown key 'port'; allowed: socket state_dir log_dir tty_dir group read change administer log_level" },
@@ -205,6 +216,24 @@ START_TEST(one_complaint)
 		s += name ? 4 : 1;
 	}
 	ck_assert_str_eq(text, expected);
+	release();
+}
+END_TEST
+
+/* Values at the ends of their ranges, as mcumgrd.conf(5) has them. */
+static const char *const borders[] = {
+	"baud = 50", "baud = 20000000", "timeout_ms = 10", "timeout_ms = 10min", "retries = 20", "frame_size = 32",
+	"frame_size = 65543", "quiet_ms = 1min", "line_delay_ms = 1s", "window = 16", "console_lines = 1000000",
+	"console_bytes = 1024", "console_bytes = 268435456", "broken_count = 100", "broken_window_ms = 100",
+	"broken_window_ms = 60min", "log_size = 4096", "log_size = 1073741824", "log_count = 0", "log_count = 100",
+	"[daemon]\nsocket = /" BYTES_100 "123456",
+};
+
+START_TEST(one_border)
+{
+	char content[256];
+	snprintf(content, sizeof(content), "[device a]\nserial = x\n%s\n", borders[_i]);
+	ck_assert_msg(load(content, strlen(content)) == 0, "%s", text);
 	release();
 }
 END_TEST
@@ -250,6 +279,7 @@ static const struct port_argument {
 	{ "/dev/ttyS0,name=Left", NULL, "bad name 'Left'" },
 	{ "/dev/ttyS0,name=", NULL, "bad name ''" },
 	{ "/dev/ttyS0,name=a:b", NULL, "bad name 'a:b'" },
+	{ "/dev/ttyS0,speed=1", NULL, "unknown key 'speed'; allowed: name alias tags baud" },
 	{ "/dev/ttyS0,9600", NULL, "expected KEY=VALUE" },
 	{ "/dev/ttyS0,match=1:2", NULL, "for boards on USB" },
 	{ "/dev/ttyS0,baud=fast", NULL, "bad value 'fast' for baud; allowed: 50" },
@@ -422,6 +452,7 @@ int main(void)
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, every_key);
 	tcase_add_loop_test(tcase, one_complaint, 0, (int)ARRAY_SIZE(complaints));
+	tcase_add_loop_test(tcase, one_border, 0, (int)ARRAY_SIZE(borders));
 	tcase_add_test(tcase, files);
 	tcase_add_loop_test(tcase, one_port, 0, (int)ARRAY_SIZE(port_arguments));
 	tcase_add_loop_test(tcase, one_match, 0, (int)ARRAY_SIZE(matches));
