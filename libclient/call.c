@@ -60,8 +60,11 @@ static int wait_for(struct mcumgr *m, struct wait *wait)
 static int call(struct mcumgr *m, const char *method, json_object *parameters, unsigned int flags,
 	unsigned int timeout_ms, struct wait *wait)
 {
-	int r = mcumgr_send(m, method, parameters, flags, timeout_ms, on_reply, wait);
+	int r;
 
+	if (m->fd >= 0 && m->streaming == m->generation)
+		return client_say(m, -EDEADLK, "%s would wait for the end of the stream that calls it: use another connection", method);
+	r = mcumgr_send(m, method, parameters, flags, timeout_ms, on_reply, wait);
 	return r < 0 ? r : wait_for(m, wait);
 }
 

@@ -32,6 +32,8 @@ struct mcumgr {
 	char message[512];
 	unsigned int timeout_ms;
 	unsigned int generation; /* counts connections */
+	unsigned int streaming;	 /* the generation whose stream's callback runs; 0: none does */
+	bool closing;		 /* on purpose: no callback opens it again */
 	struct varlink_stream *stream;
 	char *output; /* not yet sent: output_size bytes from output_start */
 	size_t output_start, output_size;

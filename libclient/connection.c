@@ -87,8 +87,11 @@ int client_fail(struct mcumgr *m, int error)
 
 void mcumgr_close(struct mcumgr *m)
 {
-	if (m && m->fd >= 0)
-		client_fail(m, -ECANCELED);
+	if (!m || m->fd < 0)
+		return;
+	m->closing = true;
+	client_fail(m, -ECANCELED);
+	m->closing = false;
 }
 
 bool mcumgr_connected(const struct mcumgr *m)
@@ -178,9 +181,12 @@ static int use_lease(struct mcumgr *m)
 
 int mcumgr_connect(struct mcumgr *m, const char *path)
 {
-	char *copy = path ? strdup(path) : client_default_path();
+	char *copy;
 	int fd, r;
 
+	if (m->closing)
+		return client_say(m, -ECANCELED, "the connection to %s is being closed", m->path);
+	copy = path ? strdup(path) : client_default_path();
 	if (!copy)
 		return client_say(m, -ENOMEM, "out of memory");
 	mcumgr_close(m);

@@ -4,7 +4,8 @@
 /* libmcumgr: talk to mcumgrd, which owns the serial ports of a rack of Zephyr and MCUboot boards.
  *
  * A `struct mcumgr` is one connection to the daemon. Calls on one connection are answered in order; parallel work is
- * parallel connections. Nothing here is shared between handles: one thread a handle needs no locks.
+ * parallel connections. Nothing here is shared between handles: one thread a handle needs no locks. After fork() one of the two
+ * processes may go on with a handle, the other may only close and free it; the daemon sees the connection end when both have.
  *
  * Two ways of use, which may be mixed on one handle:
  * - blocking: mcumgr_call() and what is built on it. They return when the (last) reply is there.
@@ -84,7 +85,7 @@ void mcumgr_set_timeout(struct mcumgr *m, unsigned int timeout_ms);
 
 /* parameters: an object, borrowed; NULL: none. ret_reply: the reply's parameters, an object to put; may be NULL.
  * ret_error: set with -EREMOTEIO only; may be NULL. -ENOTCONN: not connected. -EMSGSIZE: parameters that no JSON text
- * can hold. -ETIMEDOUT, -EPROTO, -ECONNRESET: see above. */
+ * can hold. -EDEADLK: within a stream's callback. -ETIMEDOUT, -EPROTO, -ECONNRESET: see above. */
 int mcumgr_call(struct mcumgr *m, const char *method, json_object *parameters, json_object **ret_reply,
 	struct mcumgr_error **ret_error);
 
@@ -93,8 +94,8 @@ int mcumgr_call_json(struct mcumgr *m, const char *method, const char *parameter
 	struct mcumgr_error **ret_error);
 
 /* Calls with 'more': func gets the parameters of every reply (borrowed), the last one included. A non-zero return stops
- * the stream: Varlink's only way is to close the connection. Returns 0 at the end of the stream, what func returned, or
- * an error as mcumgr_call(). */
+ * the stream: Varlink's only way is to close the connection. func makes blocking calls on another
+ * handle. Returns 0 at the end of the stream, what func returned, or an error as mcumgr_call(). */
 typedef int (*mcumgr_stream_func)(struct mcumgr *m, json_object *reply, void *user);
 int mcumgr_call_stream(struct mcumgr *m, const char *method, json_object *parameters, mcumgr_stream_func func,
 	void *user, struct mcumgr_error **ret_error);
@@ -115,7 +116,9 @@ struct mcumgr_reply {
 };
 
 /* Non-zero from a reply that continues stops the stream by closing the connection (and is the last call of this func);
- * otherwise it means nothing. The callback may send and close, and must not free the handle. */
+ * otherwise it means nothing. The callback may send, close, and connect anew (-ECANCELED: it is the handle's owner who closes,
+ * connects or frees it), and must not free the handle. Blocking calls in the callback of a stream fail with -EDEADLK: they
+ * would wait for its end. Make them on another handle. */
 typedef int (*mcumgr_reply_func)(struct mcumgr *m, const struct mcumgr_reply *reply, void *user);
 
 /* Queues a call. timeout_ms: as mcumgr_set_timeout(), for this call; 0: for ever. func is called at least once, with

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -119,7 +120,9 @@ int mcumgr_wait_ms(const struct mcumgr *m)
 	if (first == UINT64_MAX)
 		return -1;
 	now = client_now();
-	return first > now ? (int)(first - now) : 0;
+	if (first <= now)
+		return 0;
+	return first - now > INT_MAX ? INT_MAX : (int)(first - now);
 }
 
 /* Whoever stopped it knows, and is not called again; calls that wait behind it are. */
@@ -142,7 +145,9 @@ int client_reply(struct mcumgr *m, const struct mcumgr_reply *reply)
 
 	if (reply->continues) {
 		call->deadline = deadline_in(call->timeout_ms);
+		m->streaming = generation;
 		r = call->func ? call->func(m, reply, call->user) : 0;
+		m->streaming = 0;
 		if (r && m->generation == generation)
 			stop_stream(m);
 		return r;

@@ -54,6 +54,8 @@
 		void *info;                                                                                            \
 		int r;                                                                                                 \
                                                                                                                        \
+		if (!error)                                                                                            \
+			return -EINVAL;                                                                                \
 		r = typed_decode(&type, error->parameters, &info, place, sizeof(place));                               \
 		if (r < 0)                                                                                             \
 			return r;                                                                                      \

@@ -233,7 +233,8 @@ class Api:
         blocks.append(["/* ---- errors ---- */"])
         blocks.append(self.error_codes())
         blocks.append(["/* What an error says, as a struct; every field may be absent. */"] + self.info.header())
-        blocks.append(["enum mcumgr_error_code mcumgr_error_code(const struct mcumgr_error *error);",
+        blocks.append(["/* Of no error at all (NULL) the code is OTHER, and there is no information: -EINVAL. */",
+                       "enum mcumgr_error_code mcumgr_error_code(const struct mcumgr_error *error);",
                        "int mcumgr_error_info(const struct mcumgr_error *error, struct mcumgr_error_info **ret);",
                        "void mcumgr_error_info_free(struct mcumgr_error_info *info);"])
         blocks.append(["/* ---- enumerations ---- */"])

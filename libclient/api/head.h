@@ -15,7 +15,7 @@
  * All functions have this one shape. They block as mcumgr_call() does, and have its errors; besides:
  * -EINVAL  an argument is missing; mcumgr_message() names it. Nothing was sent.
  * -E2BIG   the program was built with a newer library and uses what this one does not have. Nothing was sent.
- * -EPROTO  the reply is not what the API says; the connection stays open.
+ * -EPROTO  the reply is not what the API says; the connection stays open, unless that was in the middle of a stream.
  *
  * Arguments are members of struct mcumgr_NAME_args. What is zero is left out; NULL instead of the struct leaves out
  * everything. `size` is that of the struct (MCUMGR_ARGS sees to it). device, timeout_ms and lease come first where a method has

@@ -3,6 +3,7 @@
  * of the socket sees. Blocking calls have the server's answers in the socket before they are made. */
 #include <check.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -376,6 +377,45 @@ START_TEST(closing_calls_back)
 }
 END_TEST
 
+static int connect_again(struct mcumgr *handle, const struct mcumgr_reply *reply, void *user)
+{
+	int *ret = user;
+
+	ck_assert_int_eq(reply->result, -ECANCELED);
+	*ret = mcumgr_connect(handle, path);
+	return 0;
+}
+
+/* Who closes means it, whatever callbacks do with a connection that goes. */
+START_TEST(closing_stays_closed)
+{
+	int r = 0;
+
+	connected();
+	ck_assert_int_eq(mcumgr_send(m, "List", NULL, 0, 0, connect_again, &r), 0);
+	mcumgr_close(m);
+	ck_assert_int_eq(r, -ECANCELED);
+	ck_assert(!mcumgr_connected(m));
+
+	connected();
+	ck_assert_int_eq(mcumgr_send(m, "List", NULL, 0, 0, connect_again, &r), 0);
+	connected();
+	ck_assert_int_eq(r, -ECANCELED);
+	ck_assert_int_eq(mcumgr_send(m, "List", NULL, 0, 0, connect_again, &r), 0);
+	mcumgr_free(m);
+	m = NULL;
+	ck_assert_int_eq(r, -ECANCELED);
+}
+END_TEST
+
+START_TEST(longest_timeout)
+{
+	connected();
+	ck_assert_int_eq(mcumgr_send(m, "List", NULL, 0, UINT_MAX, NULL, NULL), 0);
+	ck_assert_int_eq(mcumgr_wait_ms(m), INT_MAX);
+}
+END_TEST
+
 START_TEST(where_to_connect)
 {
 	char longer[200];
@@ -430,6 +470,35 @@ START_TEST(blocking_call)
 	ck_assert_str_eq(mcumgr_message(m), "none");
 	mcumgr_set_timeout(m, 20);
 	ck_assert_int_eq(mcumgr_call(m, "Jobs", NULL, NULL, NULL), -ETIMEDOUT);
+}
+END_TEST
+
+static int call_within(struct mcumgr *handle, json_object *reply, void *user)
+{
+	int *ret = user;
+
+	(void)reply;
+	*ret = mcumgr_call(handle, "List", NULL, NULL, NULL);
+	return 9;
+}
+
+/* A call from within a stream's callback would wait for the end of the stream, which waits for the callback. */
+START_TEST(blocking_call_in_a_stream)
+{
+	int r = 0;
+
+	connected();
+	answer("{\"continues\":true,\"parameters\":{}}");
+	answer("{\"parameters\":{}}");
+	answer("{\"parameters\":{}}");
+	ck_assert_int_eq(mcumgr_call_stream(m, "Watch", NULL, call_within, &r, NULL), 9);
+	ck_assert_int_eq(r, -EDEADLK);
+	ck_assert_ptr_nonnull(strstr(mcumgr_message(m), "another connection"));
+
+	/* A connection that was opened there is not held up. */
+	connected();
+	answer("{\"parameters\":{}}");
+	ck_assert_int_eq(mcumgr_call(m, "List", NULL, NULL, NULL), 0);
 }
 END_TEST
 
@@ -698,6 +767,7 @@ START_TEST(errors_as_structs)
 	struct mcumgr_error *error = NULL;
 	struct mcumgr_error_info *info;
 
+	ck_assert_int_eq(mcumgr_error_info(NULL, &info), -EINVAL);
 	connected();
 	answer("{\"error\":\"io.mcumgr.DeviceError\",\"parameters\":{\"device\":\"a\",\"group\":8,\"groupName\":\"file system\",\"rc\":3,"
 	       "\"name\":\"FILE_NOT_FOUND\",\"message\":\"no\",\"hint\":null}}");
@@ -737,8 +807,11 @@ int main(void)
 	tcase_add_test(tests, oneway);
 	tcase_add_test(tests, large_call);
 	tcase_add_test(tests, closing_calls_back);
+	tcase_add_test(tests, closing_stays_closed);
+	tcase_add_test(tests, longest_timeout);
 	tcase_add_test(tests, where_to_connect);
 	tcase_add_test(tests, blocking_call);
+	tcase_add_test(tests, blocking_call_in_a_stream);
 	tcase_add_test(tests, json_call);
 	tcase_add_test(tests, list_boards);
 	tcase_add_loop_test(tests, improper_replies, 0, sizeof(improper) / sizeof(improper[0]));
