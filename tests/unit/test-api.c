@@ -11,6 +11,7 @@
 #include "proto/json.h"
 #include "tests/unit/idl.h"
 #include "tests/unit/wire.h"
+#include "tests/unit/suite.h"
 
 /* The registry and the boards */
 
@@ -905,10 +906,8 @@ int main(void)
 {
 	Suite *s = suite_create("api");
 	TCase *c = tcase_create("api");
-	SRunner *r = srunner_create(s);
 	const char *root = getenv("SOURCE_ROOT");
 	char path[4096], *text;
-	int failed;
 
 	snprintf(path, sizeof(path), "%s/proto/io.mcumgr.varlink", root ? root : ".");
 	text = idl_file(path);
@@ -930,8 +929,5 @@ int main(void)
 	tcase_add_loop_test(c, leaving_cancels_the_job_unless_it_is_detached, 0, 2);
 	tcase_add_test(c, a_busy_board_refuses_a_second_job);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

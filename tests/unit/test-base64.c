@@ -5,6 +5,7 @@
 
 #include "proto/base64.h"
 #include "proto/macro.h"
+#include "tests/unit/suite.h"
 
 static const struct {
 	const char *data;
@@ -74,14 +75,9 @@ int main(void)
 {
 	Suite *s = suite_create("base64");
 	TCase *c = tcase_create("base64");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(c, both_ways, 0, ARRAY_SIZE(pairs));
 	tcase_add_loop_test(c, refuses, 0, ARRAY_SIZE(bad));
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

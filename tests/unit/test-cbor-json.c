@@ -6,6 +6,7 @@
 #include "proto/commands.h"
 #include "proto/json.h"
 #include "tests/unit/hex.h"
+#include "tests/unit/suite.h"
 
 /* JSON and the CBOR it becomes; back again it is the same JSON, or `back`. */
 static const struct {
@@ -160,15 +161,10 @@ int main(void)
 {
 	Suite *s = suite_create("cbor-json");
 	TCase *c = tcase_create("cbor-json");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(c, both_ways, 0, ARRAY_SIZE(both));
 	tcase_add_loop_test(c, refuses_json, 0, ARRAY_SIZE(refused));
 	tcase_add_loop_test(c, receives, 0, ARRAY_SIZE(received));
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

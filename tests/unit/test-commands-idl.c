@@ -5,6 +5,7 @@
 
 #include "proto/commands.h"
 #include "tests/unit/idl.h"
+#include "tests/unit/suite.h"
 
 static const struct idl *idl;
 
@@ -203,10 +204,8 @@ int main(void)
 {
 	Suite *s = suite_create("commands-idl");
 	TCase *c = tcase_create("commands-idl");
-	SRunner *r = srunner_create(s);
 	const char *root = getenv("SOURCE_ROOT");
 	char path[4096], *text;
-	int failed;
 
 	snprintf(path, sizeof(path), "%s/proto/io.mcumgr.varlink", root ? root : ".");
 	text = idl_file(path);
@@ -218,8 +217,5 @@ int main(void)
 	tcase_add_test(c, idl_is_sound);
 	tcase_add_test(c, unknown_names_are_not_found);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -6,6 +6,7 @@
 #include "proto/commands.h"
 #include "proto/json.h"
 #include "tests/unit/hex.h"
+#include "tests/unit/suite.h"
 
 static const char *const common[] = { "device", "timeoutMs", "lease", NULL };
 
@@ -266,15 +267,10 @@ int main(void)
 {
 	Suite *s = suite_create("commands");
 	TCase *c = tcase_create("commands");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(c, encodes, 0, ARRAY_SIZE(requests));
 	tcase_add_loop_test(c, decodes, 0, ARRAY_SIZE(replies));
 	tcase_add_loop_test(c, decodes_wire, 0, ARRAY_SIZE(wire));
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

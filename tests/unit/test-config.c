@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/limits.h"
 #include "daemon/usb.h"
+#include "tests/unit/suite.h"
 
 static char file[] = "/tmp/test-config-XXXXXX";
 static struct config *config;
@@ -461,9 +462,5 @@ int main(void)
 	tcase_add_test(tcase, sections_by_hub_port);
 	tcase_add_test(tcase, sections_by_hub);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

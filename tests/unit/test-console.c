@@ -10,6 +10,7 @@
 #include "daemon/console-text.h"
 #include "daemon/console.h"
 #include "daemon/limits.h"
+#include "tests/unit/suite.h"
 
 static struct console *console;
 static char marks[64], told[256];
@@ -476,9 +477,5 @@ int main(void)
 	tcase_add_loop_test(tcase, text_is_safe, 0, (int)ARRAY_SIZE(text_rows));
 	tcase_add_loop_test(tcase, pieces_are_clean_as_the_whole_is, 0, 500);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -10,6 +10,7 @@
 #include "daemon/image-store.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "tests/unit/suite.h"
 
 static uv_loop_t loop;
 static struct image_store *store;
@@ -328,8 +329,6 @@ int main(void)
 {
 	Suite *s = suite_create("image-store");
 	TCase *c = tcase_create("image-store");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_checked_fixture(c, setup, teardown);
@@ -345,8 +344,5 @@ int main(void)
 	tcase_add_test(c, the_bytes_are_bounded);
 	tcase_add_test(c, references_outlive_the_store);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

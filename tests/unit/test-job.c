@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/job.h"
+#include "tests/unit/suite.h"
 
 static char trail[512];
 static unsigned int armed, progresses, finishes, destroyed;
@@ -457,10 +458,5 @@ int main(void)
 	tcase_add_test(t, a_message_lasts_as_long_as_its_step);
 	tcase_add_test(t, deadlines_can_be_replaced);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_in_process(s);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/json.h"
+#include "tests/unit/suite.h"
 
 #define BYTES(s) (s), sizeof(s) - 1
 
@@ -276,8 +277,6 @@ int main(void)
 {
 	Suite *s = suite_create("json");
 	TCase *c = tcase_create("json");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(c, reads_and_writes, 0, ARRAY_SIZE(good));
 	tcase_add_loop_test(c, refuses, 0, ARRAY_SIZE(bad));
@@ -288,8 +287,5 @@ int main(void)
 	tcase_add_loop_test(c, doubles_keep_their_bits, 0, ARRAY_SIZE(doubles));
 	tcase_add_test(c, locale_does_not_matter);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/lease.h"
 #include "daemon/limits.h"
+#include "tests/unit/suite.h"
 
 #define CLAIMS 10
 
@@ -353,9 +354,5 @@ int main(void)
 	tcase_add_loop_test(c, holders_in_words, 0, 3);
 	tcase_add_test(c, a_book_that_stops);
 	suite_add_tcase(s, c);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed > 0;
+	return suite_run(s);
 }

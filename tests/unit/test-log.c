@@ -16,6 +16,7 @@
 #include "daemon/log-private.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "tests/unit/suite.h"
 
 static char line[8192];
 
@@ -300,9 +301,5 @@ int main(void)
 	tcase_add_loop_test(tcase, watchdog, 0, (int)ARRAY_SIZE(watchdogs));
 	tcase_add_test(tcase, inherited_sockets);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

@@ -7,6 +7,7 @@
 
 #include "proto/macro.h"
 #include "proto/mcuboot.h"
+#include "tests/unit/suite.h"
 
 /* A file under construction. */
 struct file {
@@ -387,9 +388,5 @@ int main(void)
 	tcase_add_test(t, test_names);
 	Suite *s = suite_create("mcuboot");
 	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

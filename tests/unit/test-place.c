@@ -5,6 +5,7 @@
 
 #include "daemon/place.h"
 #include "proto/macro.h"
+#include "tests/unit/suite.h"
 
 #define PCI "pci-0000:00:14.0-usb-0:"
 
@@ -116,9 +117,5 @@ int main(void)
 	tcase_add_test(tcase, whole_buses);
 	tcase_add_test(tcase, bus_paths);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

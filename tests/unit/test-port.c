@@ -23,6 +23,7 @@
 #include "daemon/port-termios.h"
 #include "daemon/port.h"
 #include "proto/macro.h"
+#include "tests/unit/suite.h"
 
 #define PATIENCE_MS 120000
 
@@ -753,9 +754,5 @@ int main(void)
 	tcase_add_test(tcase, a_hanging_close_delays_nobody);
 	tcase_add_test(tcase, so_many_may_hang_and_no_more);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

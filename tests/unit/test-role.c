@@ -9,6 +9,7 @@
 #include "daemon/log.h"
 #include "daemon/peer.h"
 #include "daemon/role.h"
+#include "tests/unit/suite.h"
 
 #define OWN 990
 #define SOCKET_GROUP 500
@@ -118,15 +119,11 @@ int main(void)
 {
 	Suite *s = suite_create("role");
 	TCase *c = tcase_create("role");
-	SRunner *r = srunner_create(s);
 	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_loop_test(c, roles, 0, (int)ARRAY_SIZE(cases));
 	tcase_add_test(c, no_socket_group);
 	tcase_add_loop_test(c, words, 0, (int)ARRAY_SIZE(lines));
 	tcase_add_test(c, many_words);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -7,6 +7,7 @@
 
 #include "daemon/round-trip.h"
 #include "proto/macro.h"
+#include "tests/unit/suite.h"
 
 #define MOST 2500
 
@@ -64,9 +65,5 @@ int main(void)
 	tcase_add_loop_test(tcase, table, 0, (int)ARRAY_SIZE(rows));
 	tcase_add_test(tcase, answer_ends_the_doubling);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

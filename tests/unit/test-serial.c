@@ -6,6 +6,7 @@
 
 #include "proto/serial.h"
 #include "proto/smp.h"
+#include "tests/unit/suite.h"
 
 /* Worked examples of SMP §2.1. */
 #define REQUEST_A_MESSAGE "\x0a\x00\x00\x06\x00\x00\x42\x00\xa1\x61\x64\x62\x68\x69"
@@ -669,9 +670,5 @@ int main(void)
 	tcase_add_test(t, test_raw_largest);
 	Suite *s = suite_create("serial");
 	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

@@ -8,6 +8,7 @@
 #include "daemon/server.h"
 #include "proto/json.h"
 #include "tests/unit/wire.h"
+#include "tests/unit/suite.h"
 
 static struct wire wire;
 static struct server *server;
@@ -576,8 +577,6 @@ int main(void)
 {
 	Suite *s = suite_create("server");
 	TCase *c = tcase_create("server");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	log_set_level(LOG_LEVEL_ERROR);
 	tcase_add_checked_fixture(c, setup, teardown);
@@ -601,8 +600,5 @@ int main(void)
 	tcase_add_test(c, paths_are_checked);
 	tcase_add_test(c, the_caller_is_known);
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/limits.h"
 #include "daemon/session.h"
+#include "tests/unit/suite.h"
 
 #define TIMEOUT_MS 40
 #define SLOW_MS (TIMEOUT_MS * 3)
@@ -1399,9 +1400,5 @@ int main(void)
 	tcase_add_test(tcase, raw_framing);
 	tcase_add_test(tcase, sequence_numbers_rest);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

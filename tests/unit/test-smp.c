@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/smp.h"
+#include "tests/unit/suite.h"
 
 static const struct {
 	const char *bytes;
@@ -242,9 +243,5 @@ int main(void)
 	tcase_add_loop_test(t, test_hints, 0, (int)ARRAY_SIZE(hint_rows));
 	Suite *s = suite_create("smp");
 	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/state.h"
+#include "tests/unit/suite.h"
 
 static char dir[64];
 static char *problem;
@@ -377,10 +378,5 @@ int main(void)
 	tcase_add_test(t, no_directory);
 	tcase_add_test(t, without_a_directory_nothing_is_remembered);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_in_process(s);
 }

@@ -9,6 +9,7 @@
 #include "daemon/job-evidence.h"
 #include "daemon/limits.h"
 #include "daemon/trace.h"
+#include "tests/unit/suite.h"
 
 static unsigned int told, ended;
 
@@ -267,9 +268,5 @@ int main(void)
 	tcase_add_test(tcase, evidence_is_recorded);
 	tcase_add_test(tcase, largest_evidence_is_recorded);
 	suite_add_tcase(suite, tcase);
-	SRunner *runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return suite_run(suite);
 }

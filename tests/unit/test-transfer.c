@@ -7,6 +7,7 @@
 #include "proto/serial.h"
 #include "proto/transfer-private.h"
 #include "transfer-board.h"
+#include "tests/unit/suite.h"
 
 #define BIG (256 * 1024)
 
@@ -1277,9 +1278,5 @@ int main(void)
 	tcase_add_loop_test(t, test_download_hostile, 0, (int)ARRAY_SIZE(hostile_rows));
 	Suite *s = suite_create("transfer");
 	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

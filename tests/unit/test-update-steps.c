@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "update-board.h"
+#include "tests/unit/suite.h"
 
 /* --- step by step: what is said ----------------------------------------------------------------------------------- */
 
@@ -380,10 +381,5 @@ int main(void)
 	tcase_add_test(t, resumed_in_recovery_without_its_client);
 	tcase_add_test(t, record);
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_in_process(s);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "update-board.h"
+#include "tests/unit/suite.h"
 
 /* --- modes and starting states (SMP §7.4, §7.5, §8.3) ------------------------------------------------------------- */
 
@@ -206,10 +207,5 @@ int main(void)
 	tcase_add_loop_test(t, start, 0, ARRAY_SIZE(starts));
 	tcase_add_loop_test(t, everything, 0, ARRAY_SIZE(starts));
 	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_set_fork_status(r, CK_NOFORK);
-	srunner_run_all(r, CK_NORMAL);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run_in_process(s);
 }

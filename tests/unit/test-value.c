@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/value.h"
+#include "tests/unit/suite.h"
 
 /* "a1 61 64" or "a16164" to bytes; exactly sized, so that a read past the end is seen. */
 static uint8_t *from_hex(const char *hex, size_t *ret_size)
@@ -503,9 +504,5 @@ int main(void)
 	tcase_add_test(t, test_writer_error_sticks);
 	Suite *s = suite_create("value");
 	suite_add_tcase(s, t);
-	SRunner *runner = srunner_create(s);
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? 1 : 0;
+	return suite_run(s);
 }

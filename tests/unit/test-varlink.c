@@ -5,6 +5,7 @@
 
 #include "proto/json.h"
 #include "proto/varlink.h"
+#include "tests/unit/suite.h"
 
 #define LIMIT 16
 
@@ -257,8 +258,6 @@ int main(void)
 {
 	Suite *s = suite_create("varlink");
 	TCase *c = tcase_create("varlink");
-	SRunner *r = srunner_create(s);
-	int failed;
 
 	tcase_add_loop_test(c, cuts_messages, 0, ARRAY_SIZE(streams));
 	tcase_add_test(c, keeps_unread_messages);
@@ -267,8 +266,5 @@ int main(void)
 	tcase_add_test(c, encodes);
 	tcase_add_loop_test(c, splits_names, 0, ARRAY_SIZE(names));
 	suite_add_tcase(s, c);
-	srunner_run_all(r, CK_NORMAL);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return suite_run(s);
 }
