@@ -255,7 +255,7 @@ void api_fail_answer(struct call *call, const struct api_request *r, const struc
 		api_fail(call, "DeviceGone", o, "it is looked for; its state tells when it is back", "%s went away%s%s", r->device,
 				text[0] ? ": " : "", text);
 	else if (a->error == -ETIMEDOUT)
-		api_fail(call, "TimedOut", o, "a longer timeoutMs helps a slow command; otherwise look at the board",
+		api_fail(call, "TimedOut", o, "a slow command needs a longer timeoutMs (mcumgrctl --timeout); else mcumgrctl doctor looks for the cause",
 				"%s did not answer%s%s", r->device, text[0] ? ": " : "", text);
 	else if (a->error == -EAGAIN)
 		api_fail(call, "TimedOut", o, "wait for the job that runs on the board, or cancel it",

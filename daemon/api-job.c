@@ -261,7 +261,7 @@ static bool find_job(struct api *api, struct call *call, struct job **ret)
 		return true;
 	o = json_object_new_object();
 	api_put_string(o, "job", api_string(call, "job"));
-	api_fail(call, "NoSuchJob", o, "Jobs lists those that run and the newest that ended", "there is no job '%.60s'",
+	api_fail(call, "NoSuchJob", o, "mcumgrctl jobs (method Jobs) lists those that run and the newest that ended", "there is no job '%.60s'",
 			api_string(call, "job"));
 	return false;
 }
@@ -328,7 +328,7 @@ void api_fail_job_start(struct call *call, struct device *d, int error, const ch
 	o = json_object_new_object();
 	api_put_string(o, "device", d->id);
 	api_put_string(o, "reason", "job");
-	api_fail(call, "UpdateRefused", o, "wait for it with JobWatch, or end it with JobCancel",
+	api_fail(call, "UpdateRefused", o, "wait for it (mcumgrctl job watch, method JobWatch), or end it (mcumgrctl job cancel, method JobCancel)",
 			"the job %s runs on %s", text ? text : "", d->id);
 }
 

@@ -53,7 +53,7 @@ json_object *api_lease_json(struct registry *registry, const struct lease *l)
 
 void api_fail_no_lease(struct api *api, struct call *call, const char *token)
 {
-	static const char hint[] = "take one: mcumgrctl lock, method Lock";
+	static const char hint[] = "take one: mcumgrctl lock, method Lock; or name it: MCUMGR_LEASE, method LeaseUse";
 	enum lease_end why;
 
 	if (token && lease_remembers(api->leases, token, &why))
@@ -61,7 +61,7 @@ void api_fail_no_lease(struct api *api, struct call *call, const char *token)
 	else if (token)
 		api_fail(call, "NoSuchLease", NULL, hint, "there is no such lease: it ended long ago, or was never given");
 	else
-		api_fail(call, "NoSuchLease", NULL, hint, "this connection holds no lease");
+		api_fail(call, "NoSuchLease", NULL, hint, "no lease is named, and this connection holds none");
 }
 
 void api_fail_held(struct api *api, struct call *call, const char *id, const struct lease *l)

@@ -4,7 +4,7 @@
 import re
 import sys
 
-HEAD = """<!-- Made by docs/api-page.py from proto/io.mcumgr.varlink: change that file, then run it again. -->
+HEAD = r"""<!-- Made by docs/api-page.py from proto/io.mcumgr.varlink: change that file, then run it again. -->
 # The API of mcumgrd
 
 JSON over a Unix socket, by the [Varlink](https://varlink.org) convention: a call is one NUL-terminated JSON object
@@ -12,8 +12,8 @@ JSON over a Unix socket, by the [Varlink](https://varlink.org) convention: a cal
 `{"parameters": {"text": "hi"}}` or `{"error": "io.mcumgr.TimedOut", "parameters": {...}}`. With `"more": true` a method that
 streams answers many times, `"continues": true` in all but the last.
 
-    varlinkctl call /run/mcumgr/io.mcumgr io.mcumgr.Echo '{"device": "amber", "text": "hi"}'
-    python3 -c 'import varlink; ...'
+    printf '{"method": "io.mcumgr.List"}\0' | socat -t 5 - UNIX:/run/mcumgr/io.mcumgr | tr '\0' '\n'
+    varlinkctl call /run/mcumgr/io.mcumgr io.mcumgr.Echo '{"device": "amber", "text": "hi"}'    # of systemd 255 and later
 
 Every error carries `message`, a sentence, and most a `hint`: what to do about it.
 """

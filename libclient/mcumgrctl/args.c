@@ -26,7 +26,7 @@ const struct arg global_options[] = {
 	{ "parallel", 0, "N", ARG_NUMBER, NULL, "with --all: so many boards at once (all)", 1, 65535 },
 	{ "stop-after", 0, "N", ARG_NUMBER, NULL, "with --all: begin with no other board after so many failures", 1, 65535 },
 	{ "serial", 's', "TTY", ARG_TEXT, NULL, "board on this tty, whoever has it; alone: list them" },
-	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 4000000 },
+	{ "baud", 'b', "N", ARG_NUMBER, NULL, "speed of that tty, if no daemon has it (115200)", 50, 20000000 },
 	{ "raw", 0, NULL, ARG_FLAG, NULL, "that tty carries raw SMP, if no daemon has it" },
 	{ "usb-serial", 'u', "REGEX", ARG_TEXT, NULL, "as --device, even without a daemon; alone: list them" },
 	{ "json", 0, NULL, ARG_FLAG, NULL, "print the API's own objects, one a line" },
@@ -165,7 +165,7 @@ static int unknown_letter(struct parser *p, char letter)
 	_cleanup_free_ char *hint = NULL;
 	const char text[] = { letter, 0 };
 
-	if (row && p->args->verb) {
+	if (row && (p->args->verb || p->first)) {
 		hint = format("Write -%c before the verb, or --%s anywhere.", letter, row->name);
 		return args_refuse(p->args, hint, "-%c stands before the verb", letter);
 	}

@@ -23,7 +23,7 @@ static const struct arg update_options[] = {
 		.help = "stop after the mark; it boots at the next reset" },
 	{ "upgrade-only", .kind = ARG_FLAG, .json = "upgradeOnly", .help = "let the board refuse lower versions" },
 	{ "erase-first", .kind = ARG_FLAG, .json = "eraseFirst", .help = "erase the slot as a step of its own" },
-	{ "boot-timeout", .meta = "TIME", .kind = ARG_TIME, .json = "bootTimeoutMs", .min = 1, .max = 3600000,
+	{ "boot-timeout", .meta = "TIME", .kind = ARG_TIME, .json = "bootTimeoutMs", .min = 1000, .max = 3600000,
 		.unit_ms = 1000, .help = "how long it may be away (3min; bare number: seconds)" },
 	{ NULL },
 };
