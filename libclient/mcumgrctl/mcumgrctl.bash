@@ -9,26 +9,28 @@ _mcumgrctl_row()
 
 _mcumgrctl_devices()
 {
-	mcumgrctl ${socket:+--socket "$socket"} list 2>/dev/null | awk 'NR > 1 && $1 != "No" { print $1; if ($2 != "-") print $2 }'
+	mcumgrctl ${socket:+--socket "$socket"} list 2>/dev/null | awk '
+		$1 == "HUB" { exit } # their table comes behind that of the boards
+		$1 == "ID" { boards = 1; next }
+		boards && NF { print $1; if ($2 != "-") print $2 }'
 }
 
 _mcumgrctl()
 {
-	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} socket='' verb='' options w i
+	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} socket='' verb='' options valued w i
 	local -a words=()
 
-	# The words before this one that are neither options nor their values.
+	# The words before this one that are neither options nor their values. An equals sign is a word of its own.
+	valued=" -d -t -s -b -u $(mcumgrctl --verbs 2>/dev/null | cut -f 2 | tr ' ' '\n' | sed -n 's/=$//p' | tr '\n' ' ')"
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		w=${COMP_WORDS[i]}
-		case $w in
-		--socket)
-			socket=${COMP_WORDS[i + 1]}
+		if [[ $w == -* && $valued == *" $w "* ]]; then
 			((i++))
-			;;
-		-d | --device | -t | --timeout | -s | --serial | -b | --baud | -u | --usb-serial) ((i++)) ;;
-		-*) ;;
-		*) words+=("$w") ;;
-		esac
+			[[ ${COMP_WORDS[i]} == '=' ]] && ((i++))
+			[[ $w == --socket ]] && socket=${COMP_WORDS[i]}
+		elif [[ $w != -* && ! ($w == help && ${#words[@]} -eq 0) ]]; then
+			words+=("$w")
+		fi
 	done
 
 	verb=${words[0]}
@@ -48,7 +50,7 @@ _mcumgrctl()
 		options=$({ _mcumgrctl_row "$verb"; _mcumgrctl_row '*'; } | cut -f 2 | tr -d '=')
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 	elif ((${#words[@]} == 0)); then
-		mapfile -t COMPREPLY < <(compgen -W "$(mcumgrctl --verbs | cut -f 1 | cut -d ' ' -f 1 | grep -v '\*' | sort -u)" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "help $(mcumgrctl --verbs | cut -f 1 | cut -d ' ' -f 1 | grep -v '\*' | sort -u)" -- "$word")
 	elif ((${#words[@]} == 1)) && [[ -z $(_mcumgrctl_row "${words[0]}") ]]; then
 		options=$(mcumgrctl --verbs | cut -f 1 | awk -v group="${words[0]}" '$1 == group && NF == 2 { print $2 }')
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

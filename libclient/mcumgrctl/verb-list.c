@@ -93,7 +93,8 @@ static void print_devices(struct board *b, json_object *reply)
 	struct table *t;
 
 	if (!n && !member_count(reply, "hubs")) {
-		note(b, "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n");
+		note(b, "No boards: nothing is plugged in that a section of mcumgrd.conf(5) manages. "
+			"See mcumgrctl list --all-ports, and mcumgrctl suggest.\n");
 		return;
 	}
 	if (any(reply, "tags"))

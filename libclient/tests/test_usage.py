@@ -186,6 +186,12 @@ _mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
                                     "--smp-frame-size", "--retries", "--raw", "--verbose", "--parallel", "--stop-after"}),
     (["firmware", "update", "--fo"], {"--force-confirm"}),
     (["--timeout", "5s", "os", "get"], {"get-datetime"}),
+    (["--all", "--parallel", "1", "firm"], {"firmware"}),
+    (["--all", "--parallel", "=", "1", "firm"], {"firmware"}),
+    (["lock", "--reason", "x", "--co"], {"--count"}),
+    (["he"], {"help"}),
+    (["help", "im"], {"image"}),
+    (["help", "job", "w"], {"watch"}),
     (["nonsense", ""], set()),
 ])
 def test_completion(words, offered):
@@ -205,6 +211,11 @@ def test_completion_of_devices(daemon, monkeypatch):
     for verb in "console", "lock", "wait-for", "release", "doctor", "trace", "watch", "unlock", "reset-state":
         assert complete("--socket", daemon.path, verb, "") == {"rack-1", "rack-2", "left"}
     assert complete("--socket", daemon.path, "lock", "rack-1", "l") == {"left"}
+    hub = {"path": "1-2", "sections": ["upper"], "state": "attached", "since": "2026-01-01T00:00:00.000Z", "devices": ["rack-1"]}
+    daemon.on("List", {"devices": [device], "hubs": [hub]})
+    assert complete("--socket", daemon.path, "-d", "") == {"rack-1", "left"}
+    daemon.on("List", {"devices": []})
+    assert complete("--socket", daemon.path, "-d", "") == set()
 
 
 @pytest.mark.parametrize("words", [["lock"], ["os"], ["os", "echo"], []])

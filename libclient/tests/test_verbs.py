@@ -148,7 +148,7 @@ ROWS = [
     one(["transport", "disconnect", "--every"], "TransportDisconnect", {"all": True}, {}),
     one(["list"], "List", {}, {"devices": DEVICES}, LIST),
     one(["list"], "List", {}, {"devices": []},
-        "No boards. What is plugged in and managed shows up here; mcumgrctl watch waits for it.\n"),
+        "No boards: nothing is plugged in that a section of mcumgrd.conf(5) manages. See mcumgrctl list --all-ports, and mcumgrctl suggest.\n"),
     one(["list"], "List", {}, {"devices": [DEVICES[0], GONE]}, LIST_WITH_REASON),
     one(["list"], "List", {}, {"devices": [], "hubs": HUBS}, HUBS_TEXT),
     one(["list"], "List", {}, {"devices": [DEVICES[0], GONE], "hubs": HUBS}, LIST_WITH_REASON + "\n" + HUBS_TEXT),
