@@ -66,6 +66,7 @@ void config_free(struct config *c)
 	free(c->file);
 	free(c->socket);
 	free(c->state_dir);
+	free(c->private_dir);
 	free(c->log_dir);
 	free(c->tty_dir);
 	free(c->group);

@@ -58,6 +58,7 @@ struct config {
 	char *read, *change, *administer; /* who has these roles (role.h); NULL: not said */
 	enum log_level log_level;
 	bool until_eof; /* end when standard input does */
+	char *private_dir; /* where socket and state_dir are, which the daemon removes at its end; NULL: they stay */
 	struct config_device *devices;
 	size_t device_count;
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,7 @@ struct daemon {
 	uv_timer_t watchdog, patience, take_over;
 	uv_pipe_t input; /* --until-eof */
 	bool ends;	       /* stop() was called */
+	bool signalled;	       /* to stop */
 	unsigned int stopping; /* parts that have not ended yet */
 	bool stopped;
 };
@@ -88,6 +90,34 @@ static int make_directory(const char *path)
 	if (stat(copy, &st) < 0)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+/* What a private daemon removes at its end must be its own. */
+static int make_state_directory(const struct config *c)
+{
+	if (c->private_dir && access(c->state_dir, F_OK) == 0)
+		return -EEXIST;
+	return make_directory(c->state_dir);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *place)
+{
+	(void)st;
+	(void)kind;
+	(void)place;
+	return remove(path);
+}
+
+/* The socket is gone already. What others put into the directory stays, and the directory with it. */
+static void remove_private(const struct config *c)
+{
+	_cleanup_free_ char *lock = NULL;
+	if (!c->private_dir)
+		return;
+	if (asprintf(&lock, "%s.lock", c->socket) >= 0)
+		unlink(lock);
+	nftw(c->state_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	rmdir(c->private_dir);
 }
 
 static void tell_status(struct registry_observer *o, const struct registry_change *change)
@@ -161,10 +191,15 @@ static void on_signal(uv_signal_t *handle, int number)
 			reload_start(&d->reload, &d->loop);
 		return;
 	}
-	if (d->ends) {
+	/* Who closes standard input and then sends a signal asks once. */
+	bool again = d->signalled;
+	d->signalled = true;
+	if (again) {
 		log_warning(NULL, "main", "asked twice to stop: ending at once");
 		_exit(EXIT_FAILED);
 	}
+	if (d->ends)
+		return;
 	log_info(NULL, "main", "stopping (%s)", strsignal(number));
 	stop(d);
 }
@@ -266,7 +301,7 @@ static int make_parts(struct daemon *d)
 	_cleanup_free_ char *text = NULL;
 	if (!c->state_dir)
 		return complain(-EINVAL, "no state directory", "neither HOME nor XDG_STATE_HOME is set; give --state-dir");
-	int r = make_directory(c->state_dir);
+	int r = make_state_directory(c);
 	if (r < 0)
 		return complain(r, c->state_dir, NULL);
 	r = image_store_new(&d->loop, c->state_dir, &d->images);
@@ -362,6 +397,7 @@ static enum exit_code run(struct daemon *d)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	api_free(d->api);
 	registry_free(d->registry);
+	remove_private(d->config);
 	log_info(NULL, "main", "stopped");
 	return d->stopped ? EXIT_GOOD : EXIT_FAILED;
 }

@@ -24,12 +24,15 @@ static const char help[] =
 	"      --state-dir DIR    where ids, unfinished jobs and their images are kept\n"
 	"      --log-level LEVEL  error, warning, info or debug\n"
 	"      --until-eof        end when standard input does: a daemon for one client\n"
+	"      --private DIR      --until-eof --socket DIR/socket --state-dir DIR/state, and\n"
+	"                         remove these at the end, and DIR when it is empty\n"
 	"  -h, --help             this text\n"
 	"  -V, --version          the version\n"
 	"\n"
 	"See mcumgrd(8) and mcumgrd.conf(5).\n";
 
-enum { OPTION_CHECK = 256, OPTION_DRY_RUN, OPTION_SOCKET, OPTION_PORT, OPTION_STATE_DIR, OPTION_LOG_LEVEL, OPTION_UNTIL_EOF };
+enum { OPTION_CHECK = 256, OPTION_DRY_RUN, OPTION_SOCKET, OPTION_PORT, OPTION_STATE_DIR, OPTION_LOG_LEVEL, OPTION_UNTIL_EOF,
+	OPTION_PRIVATE };
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -40,6 +43,7 @@ static const struct option long_options[] = {
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "log-level", required_argument, NULL, OPTION_LOG_LEVEL },
 	{ "until-eof", no_argument, NULL, OPTION_UNTIL_EOF },
+	{ "private", required_argument, NULL, OPTION_PRIVATE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
@@ -48,7 +52,7 @@ static const struct option long_options[] = {
 /* What was said on the command line, before the file is known. Pointers into argv. */
 struct given {
 	enum action action;
-	const char *file, *socket, *state_dir;
+	const char *file, *socket, *state_dir, *private_dir;
 	int log_level; /* -1: not given */
 	bool until_eof;
 	const char **ports;
@@ -95,6 +99,10 @@ static enum exit_code take_option(struct given *g, int option, const char *value
 	case OPTION_UNTIL_EOF:
 		g->until_eof = true;
 		return EXIT_GOOD;
+	case OPTION_PRIVATE:
+		g->private_dir = value;
+		g->until_eof = true;
+		return EXIT_GOOD;
 	case OPTION_PORT:
 		g->ports[g->port_count++] = value;
 		return EXIT_GOOD;
@@ -126,6 +134,9 @@ static enum exit_code read_arguments(struct given *g, int argc, char *argv[])
 	}
 	if (optind < argc)
 		return usage("mcumgrd: unexpected argument '%s'\n", argv[optind]);
+	if (g->private_dir && (g->socket || g->state_dir))
+		return usage("mcumgrd: --private says where the socket and the state are, so that %s cannot\n",
+				g->socket ? "--socket" : "--state-dir");
 	return EXIT_GOOD;
 }
 
@@ -141,9 +152,23 @@ static int replace_path(char **text, const char *by)
 	return 0;
 }
 
+static int apply_private(const char *dir, struct config *c)
+{
+	_cleanup_free_ char *socket = NULL, *state = NULL;
+	if (!dir)
+		return 0;
+	if (asprintf(&socket, "%s/socket", dir) < 0 || asprintf(&state, "%s/state", dir) < 0)
+		return -ENOMEM;
+	if (replace_path(&c->private_dir, dir) < 0 || replace_path(&c->socket, socket) < 0)
+		return -ENOMEM;
+	return replace_path(&c->state_dir, state);
+}
+
 static int apply(const struct given *g, struct config *c, char **ret_text)
 {
 	if (replace_path(&c->socket, g->socket) < 0 || replace_path(&c->state_dir, g->state_dir) < 0)
+		return -ENOMEM;
+	if (apply_private(g->private_dir, c) < 0)
 		return -ENOMEM;
 	c->until_eof = g->until_eof;
 	if (g->log_level >= 0)

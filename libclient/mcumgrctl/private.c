@@ -77,13 +77,11 @@ static int open_notify(const char *path)
 }
 
 /* In the child. What it says goes to `said`. */
-static _Noreturn void run_daemon(
-	const char *config, const char *port, const char *state, const char *notify, int input, int said)
+static _Noreturn void run_daemon(const char *config, const char *port, const char *notify, int input, int said)
 {
 	const char *named = getenv("MCUMGRD");
-	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)config, (char *)"--socket", socket_path,
-		(char *)"--state-dir", (char *)state, (char *)"--log-level", (char *)"error", (char *)"--until-eof",
-		port ? (char *)"--port" : NULL, (char *)port, NULL };
+	char *const argv[] = { (char *)"mcumgrd", (char *)"-c", (char *)config, (char *)"--private", directory,
+		(char *)"--log-level", (char *)"error", port ? (char *)"--port" : NULL, (char *)port, NULL };
 
 	/* Ctrl-C is for mcumgrctl, which cancels first. */
 	setpgid(0, 0);
@@ -135,14 +133,13 @@ static char *read_said(int said)
 
 static int spawn(struct ctl *ctl, const char *config, const char *port)
 {
-	_cleanup_free_ char *notify_path = format("%s/notify", directory), *state = format("%s/state", directory),
-			    *words = NULL;
+	_cleanup_free_ char *notify_path = format("%s/notify", directory), *words = NULL;
 	int notify = open_notify(notify_path), input[2] = { -1, -1 }, said[2] = { -1, -1 }, r = -1;
 
 	if (notify >= 0 && pipe2(input, O_CLOEXEC) == 0 && pipe2(said, O_CLOEXEC) == 0) {
 		daemon_pid = fork();
 		if (daemon_pid == 0)
-			run_daemon(config, port, state, notify_path, input[0], said[1]);
+			run_daemon(config, port, notify_path, input[0], said[1]);
 		close(input[0]);
 		close(said[1]);
 		lifeline = input[1];
@@ -155,6 +152,8 @@ static int spawn(struct ctl *ctl, const char *config, const char *port)
 	}
 	if (notify >= 0)
 		close(notify);
+	/* The daemon removes what it made, and the directory, should this process not come to it. */
+	unlink(notify_path);
 	return r < 0 ? fail(ctl, "cannot start a daemon for this run", words ? words : strerror(errno)) : 0;
 }
 
@@ -231,6 +230,7 @@ static int setup_usb(struct ctl *ctl)
 	if (r < 0)
 		return fail(ctl, "cannot write the configuration of a daemon of its own", strerror(-r));
 	r = spawn(ctl, config, NULL);
+	unlink(config); /* as above: it was read */
 	return r ? r : check_match(ctl);
 }
 

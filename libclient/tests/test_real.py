@@ -7,10 +7,12 @@ import os
 import pathlib
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import tempfile
+import time
 
 import pytest
 
@@ -151,6 +153,14 @@ def private_left():
     return {name for name in os.listdir("/tmp") if name.startswith("mcumgrctl-")}
 
 
+def eventually(holds):
+    """What no file descriptor tells."""
+    deadline = time.monotonic() + DEADLINE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_serial_asks_the_daemon_that_has_the_tty(real, run, sim, short_dir):
     link = short_dir / "link"
     link.symlink_to(sim)
@@ -167,6 +177,20 @@ def test_serial_starts_a_daemon(sim, run, short_dir, tmp_path):
     detached = run("-s", str(sim), "firmware", "update", "--detach", str(tmp_path / "new.bin"), **daemon)
     assert detached.code == 2 and "none could go on with the job" in detached.err
     assert private_left() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_client_leaves_nothing(sim, short_dir, number):
+    before = private_left()
+    process = subprocess.Popen([program(), "-s", str(sim), "console", "-f"], stdout=subprocess.PIPE,
+                               env=environment(short_dir / "none", MCUMGRD=binary("MCUMGRD", "daemon", "mcumgrd")))
+    try:
+        eventually(lambda: any(os.path.exists(f"/tmp/{name}/state") and not os.path.exists(f"/tmp/{name}/notify")
+                               for name in private_left() - before))
+    finally:
+        process.send_signal(number)
+        process.communicate(timeout=DEADLINE)
+    eventually(lambda: private_left() == before)
 
 
 def test_serial_without_a_tty(run, short_dir):

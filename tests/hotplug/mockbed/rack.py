@@ -104,7 +104,7 @@ class Rack:
     def left_behind(self):
         """Whether what the last alone() made for its daemon is still there."""
         words = (self.folder / 'alone').read_text().split()
-        return Path(words[words.index('--socket') + 1]).parent.exists()
+        return Path(words[words.index('--private') + 1]).exists()
 
     def popen(self, *words, stdin=subprocess.DEVNULL):
         return subprocess.Popen([self._mcumgrctl, '--socket', self.socket, *words], stdin=stdin,
