@@ -228,12 +228,22 @@ static void wait_for_events(struct ctl *ctl, struct pollfd *polls)
 		polls[0].revents = polls[1].revents = 0;
 }
 
-/* head or grep -m1 have seen enough of a verb that would go on for ever, and perhaps not print for long. */
-static void end_without_reader(struct ctl *ctl)
+static bool reader_has_left(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	return poll(&p, 1, 0) > 0 && p.revents & POLLERR;
+}
+
+/* A verb that would go on for ever ends when head or grep -m1 have seen enough, even if it does not print for long; and
+ * when what it prints goes nowhere, as on a disk that is full, which main() tells. */
+static void end_without_output(struct ctl *ctl)
 {
 	size_t i;
 
-	ctl->reader_left = true;
+	ctl->reader_left = reader_has_left();
+	if (!ctl->reader_left && !ferror(stdout))
+		return;
 	for (i = 0; i < ctl->count; i++)
 		board_finish(&ctl->boards[i], CODE_DONE, "ok", NULL);
 }
@@ -298,8 +308,8 @@ static void loop(struct ctl *ctl)
 			interrupt_handle(ctl);
 		keyboard_process(polls[0].revents);
 		process(ctl);
-		if (polls[1].revents & POLLERR)
-			end_without_reader(ctl);
+		if (ctl->verb->flags & VERB_FOREVER)
+			end_without_output(ctl);
 		check_deadline(ctl);
 	}
 	keyboard_end();

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
@@ -71,6 +73,15 @@ static int check(struct ctl *ctl)
 	return 0;
 }
 
+/* Who closed one of the three would have the connection to the daemon in its place, and the output sent there. What takes
+ * the place fails as a closed one does. */
+static void keep_places(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(CODE_OTHER);
+}
+
 static void take_globals(struct ctl *ctl, const struct args *args)
 {
 	ctl->verb = args->verb ? args->verb : &echo_check;
@@ -96,6 +107,7 @@ int main(int argc, char **argv)
 	struct ctl ctl = { .args = &args, .json = wants_json(argc, argv) };
 	int r;
 
+	keep_places();
 	text_setup();
 	if (argc == 2 && strcmp(argv[1], "--verbs") == 0) {
 		help_machine();

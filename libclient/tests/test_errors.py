@@ -4,10 +4,12 @@
 import json
 import os
 import socket
+import subprocess
 
 import pytest
 
-from fake_daemon import Close, Error, Raw
+from conftest import DEADLINE, environment, program
+from fake_daemon import Close, Error, Open, Raw
 
 BOARD = {"device": "rack-1"}
 SAID = {"message": "it went wrong", "hint": "try this"}
@@ -171,8 +173,6 @@ def test_no_daemon(ctl, daemon, short_dir):
 @pytest.mark.skipif(os.geteuid() == 0 and not os.path.exists("/usr/bin/setpriv"), reason="needs another user")
 def test_socket_of_somebody_else(daemon, ctl, short_dir):
     import shutil
-    import subprocess
-    from conftest import environment, program
     os.chmod(daemon.path, 0o600 if os.geteuid() == 0 else 0)
     os.chmod(short_dir, 0o755)
     argv = [program(), "list"]
@@ -198,10 +198,25 @@ def test_where_the_socket_is(daemon, ctl, short_dir):
 
 
 def test_output_that_cannot_be_written(daemon, ctl):
-    import subprocess
-    from conftest import environment, program
     daemon.on("Echo", {"text": "x"})
     with open("/dev/full", "w") as full:
         done = subprocess.run([program(), "os", "echo", "x"], stdout=full, stderr=subprocess.PIPE, text=True,
                               env=environment(daemon.path), timeout=30)
+    assert (done.returncode, done.stderr) == (1, "mcumgrctl: cannot write the output\n")
+
+
+@pytest.mark.parametrize("argv, method, reply", [
+    (["watch"], "Watch", {"event": "hubAttached", "number": 1, "time": "2026-01-02T03:04:05.678Z", "hub": {
+        "path": "1-1", "sections": [], "state": "attached", "since": "2026-01-02T03:04:05.678Z", "devices": []}}),
+    (["--json", "watch"], "Watch", {"event": "current", "number": 1, "time": "2026-01-02T03:04:05.678Z"}),
+    (["console", "-f"], "Console", {"lines": [{"number": 1, "time": "2026-01-02T03:04:05.678Z", "text": "one"}]}),
+    (["trace", "-f"], "Trace", {"entries": [{"number": 1, "time": "2026-01-02T03:04:05.678Z", "kind": "opened"}]}),
+])
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_verb_without_end_ends_when_its_output_is_lost(daemon, argv, method, reply, closed):
+    """A disk that is full, and no standard output at all: then no byte of the board's goes to the daemon in its place."""
+    daemon.on(method, reply, reply, Open())
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(["sh", "-c", 'exec "$@" >&-' if closed else 'exec "$@"', "sh", program(), *argv], stdout=full,
+                              stderr=subprocess.PIPE, text=True, env=environment(daemon.path), timeout=DEADLINE)
     assert (done.returncode, done.stderr) == (1, "mcumgrctl: cannot write the output\n")
