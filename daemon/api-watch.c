@@ -154,7 +154,8 @@ static bool take_selector(struct api *api, struct call *call, struct watch *w)
 	if (r == 0)
 		selector_new(selector, &w->selector, text, sizeof(text));
 	w->ids = json_object_new_object();
-	if (r == -EINVAL && !api_bool(call, "expect", false))
+	/* What is no expression is no name either, of whatever board may come. */
+	if (r == -EINVAL)
 		api_fail_selector(call, "device", selector, text);
 	else if (r == 0 && count == 0 && !api_bool(call, "expect", false))
 		api_fail_no_device(api, call, selector);

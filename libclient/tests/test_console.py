@@ -98,6 +98,11 @@ def test_json_is_what_the_daemon_said(daemon, ctl):
     assert ctl("--json", "console").out.count("\n") == 1
 
 
+def test_who_asks_for_no_line_is_not_told_that_there_is_none(daemon, ctl):
+    daemon.on("Console", {"lines": []})
+    assert (ctl("console", "-n", "0").err, ctl("console", "-n0").err) == ("", "")
+
+
 def test_follow_ends_by_interrupt(daemon, ctl):
     daemon.on("Console", {"lines": [line(1, "one")]}, Open())
     process = ctl.start("console", "-f")

@@ -82,6 +82,8 @@ HASH = '00' * 32
     ('ImageUpload', {'device': 'a', 'file': HASH, 'confirm': True}, 'confirm', 'ImageUpload has no parameter'),
     ('JobWatch', {}, 'job', "JobWatch needs the parameter 'job'"),
     ('Watch', {'device': '['}, 'device', 'no regular expression'),
+    ('Watch', {'device': '[', 'expect': True}, 'device', 'character 2'),
+    ('Watch', {'device': '', 'expect': True}, 'device', 'is empty'),
 ])
 def test_parameters(shared, method, parameters, name, sentence):
     c = shared.client()
