@@ -17,6 +17,7 @@ struct client {
 	char *out; /* what the socket did not take yet */
 	size_t n_out;
 	bool waiting;
+	bool ended; /* says nothing more, and still has answers to get (echo ... | socat) */
 	struct wait wait;
 	struct loop_timer timeout;
 };
@@ -51,7 +52,7 @@ static void flush(struct client *c)
 		c->n_out -= (size_t)n;
 		memmove(c->out, c->out + n, c->n_out);
 	}
-	loop_watch(c->control->sim->loop, &c->fd, EPOLLIN | (c->n_out ? EPOLLOUT : 0u));
+	loop_watch(c->control->sim->loop, &c->fd, (c->ended ? 0u : EPOLLIN) | (c->n_out ? EPOLLOUT : 0u));
 }
 
 /* Sends an answer with its newline and frees it. */
@@ -125,6 +126,13 @@ static void lines_run(struct client *c)
 	}
 }
 
+/* Frees a client that has ended and has all its answers. */
+static void client_leave(struct client *c)
+{
+	if (c->ended && !c->waiting && !c->n_out)
+		client_free(c);
+}
+
 static void timed_out(void *user)
 {
 	struct client *c = user;
@@ -137,6 +145,7 @@ static void timed_out(void *user)
 		abort();
 	reply(c, text);
 	lines_run(c);
+	client_leave(c);
 }
 
 static void client_ready(void *user, uint32_t events)
@@ -146,17 +155,25 @@ static void client_ready(void *user, uint32_t events)
 
 	if (events & EPOLLOUT)
 		flush(c);
-	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
+		client_leave(c);
 		return;
-	if (c->n_in == sizeof(c->in)) {
-		client_free(c); /* a line without end */
+	}
+	if (c->ended || c->n_in == sizeof(c->in)) {
+		client_free(c); /* nobody is there to be answered; a line without end */
 		return;
 	}
 	n = read(c->fd.fd, c->in + c->n_in, sizeof(c->in) - c->n_in);
 	if (n < 0 && errno == EAGAIN)
 		return;
-	if (n <= 0) {
+	if (n < 0) {
 		client_free(c);
+		return;
+	}
+	if (n == 0) {
+		c->ended = true;
+		loop_watch(c->control->sim->loop, &c->fd, c->n_out ? EPOLLOUT : 0u);
+		client_leave(c);
 		return;
 	}
 	c->n_in += (size_t)n;
@@ -191,8 +208,10 @@ static void waits_settle(void *user)
 
 	for (struct client *c = k->clients, *next; c; c = next) {
 		next = c->next;
-		if (c->waiting && wait_settle(c))
-			lines_run(c);
+		if (!c->waiting || !wait_settle(c))
+			continue;
+		lines_run(c);
+		client_leave(c);
 	}
 }
 

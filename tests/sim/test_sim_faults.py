@@ -227,6 +227,21 @@ def test_two_clients_of_the_control_socket(start):
     assert sim.file.readline() == 'ok\n'
 
 
+def test_a_client_that_says_no_more_gets_its_answers(start):
+    """As in: echo 'a wait boots>=2' | socat - UNIX:control"""
+    import socket
+    sim, _ = start()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.settimeout(30)
+        other.connect(f'{sim.dir}/control')
+        other.sendall(b'a wait boots>=2\na wait boots>=99 timeout=10\nlist\n')
+        other.shutdown(socket.SHUT_WR)
+        sim.command('a reset')
+        answers = b''.join(iter(lambda: other.recv(65536), b'')).decode().splitlines()
+    assert [answer[:13] for answer in answers] == ['ok', 'error timeout', 'ok a']
+    sim.command('a wait-idle')
+
+
 def test_console_and_flood(start):
     sim, port = start()
     sim.command(r'a console one\ttwo\r\n\x1b[0m\\')
