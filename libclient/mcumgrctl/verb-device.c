@@ -175,8 +175,8 @@ const struct verb device_verbs[] = {
 		.options = list_ports_options,
 		.next = list_next,
 		.help = "Lists the boards that the daemon knows, in order of their ids: id, alias, state, tty, USB ids as\n"
-			"--device takes them, version of the running image, who has locked it, and a reason where a state needs\n"
-			"one; then the hubs that sections of mcumgrd.conf(5) name as their path, absent ones too. With\n"
+			"--device takes them, version of the running image, tags, who has locked it, and a reason where a state\n"
+			"needs one; then the hubs that sections of mcumgrd.conf(5) name as their path, absent ones too. With\n"
 			"--all-ports the serial ports on USB instead, those that no section of mcumgrd.conf(5) manages\n"
 			"among them; mcumgrctl suggest prints the lines that would" },
 	{ .name = "watch",
