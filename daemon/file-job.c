@@ -25,15 +25,13 @@ static int fail_status(struct file_job *f, const struct smp_status *status)
 	const char *name = smp_rc_name(status->group, status->rc), *text = smp_rc_text(status->group, status->rc);
 	const char *group = status->group >= 0 ? smp_group_name((unsigned int)status->group) : NULL;
 	bool unsupported = smp_status_unsupported(status);
+	_cleanup_free_ char *what = NULL;
 	struct parameters p = {0};
-	char what[256];
 
-	if (unsupported)
-		snprintf(what, sizeof(what), "the board has no file commands");
-	else
-		snprintf(what, sizeof(what), "the board answered with error %" PRIu64 " %s: %s", status->rc,
-				name ? name : "(unknown)", status->reason ? status->reason : text ? text : "no reason given");
-	common(f, &p, what);
+	if (asprintf(&what, "the board answered with error %" PRIu64 " %s: %s", status->rc, name ? name : "(unknown)",
+			    status->reason ? status->reason : text ? text : "no reason given") < 0)
+		what = NULL;
+	common(f, &p, unsupported ? "the board has no file commands" : what ? what : "the board answered with an error");
 	if (status->group >= 0 || unsupported)
 		parameters_int(&p, "group", unsupported ? SMP_FS : status->group);
 	if (unsupported) {
@@ -42,7 +40,7 @@ static int fail_status(struct file_job *f, const struct smp_status *status)
 		return job_fail(&f->job, -EREMOTEIO, "NotSupported", parameters_finish(&p));
 	}
 	parameters_text(&p, "groupName", group);
-	parameters_int(&p, "rc", (int64_t)status->rc);
+	parameters_uint(&p, "rc", status->rc);
 	parameters_text(&p, "name", name);
 	parameters_text(&p, "reason", status->reason);
 	parameters_text(&p, "hint", smp_rc_hint(status->group, status->rc, SMP_FS, 0));

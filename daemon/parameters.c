@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/json.h"
+
 static void append(struct parameters *p, const char *data, size_t size)
 {
 	if (p->failed)
@@ -26,18 +28,24 @@ static void append(struct parameters *p, const char *data, size_t size)
 	p->data[p->size] = '\0';
 }
 
+/* What is no UTF-8, such as a character that was cut in two, would cost the whole object: it becomes U+FFFD. */
 static void append_string(struct parameters *p, const char *text)
 {
+	size_t left = strlen(text);
+
 	append(p, "\"", 1);
-	for (; *text; text++) {
+	while (left > 0) {
 		unsigned char c = (unsigned char)*text;
+		size_t n = json_utf8_length(text, left);
 		char escape[8];
 		if (c == '"' || c == '\\')
 			append(p, escape, (size_t)snprintf(escape, sizeof(escape), "\\%c", c));
 		else if (c < 0x20)
 			append(p, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", c));
 		else
-			append(p, text, 1);
+			append(p, n ? text : "\xef\xbf\xbd", n ? n : 3);
+		text += n ? n : 1;
+		left -= n ? n : 1;
 	}
 	append(p, "\"", 1);
 }
@@ -76,6 +84,18 @@ void parameters_int(struct parameters *p, const char *key, int64_t value)
 	char text[24];
 	append_key(p, key);
 	append(p, text, (size_t)snprintf(text, sizeof(text), "%" PRId64, value));
+}
+
+void parameters_uint(struct parameters *p, const char *key, uint64_t value)
+{
+	char text[24];
+
+	if (value <= INT64_MAX) {
+		parameters_int(p, key, (int64_t)value);
+		return;
+	}
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	parameters_text(p, key, text);
 }
 
 char *parameters_finish(struct parameters *p)

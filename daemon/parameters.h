@@ -21,10 +21,12 @@ struct parameters {
 	bool failed; /* out of memory: finish gives NULL */
 };
 
-/* value: UTF-8, control characters are escaped; NULL: the parameter is left out. key: plain ASCII. */
+/* value: control characters are escaped, what is no UTF-8 becomes U+FFFD; NULL: the parameter is left out. key: plain ASCII. */
 void parameters_text(struct parameters *p, const char *key, const char *value);
 void parameters_format(struct parameters *p, const char *key, const char *format, ...) _printf_(3, 4);
 void parameters_int(struct parameters *p, const char *key, int64_t value);
+/* Beyond 2^63-1 a decimal string, as everywhere in the API. */
+void parameters_uint(struct parameters *p, const char *key, uint64_t value);
 
 /* The JSON object, malloc'd; NULL when memory ran out. p is empty afterwards. */
 char *parameters_finish(struct parameters *p);

@@ -106,7 +106,7 @@ int update_fail_remote(struct update *u, const struct smp_status *status, uint16
 	if (status->group >= 0)
 		parameters_int(&p, "group", status->group);
 	parameters_text(&p, "groupName", group_name);
-	parameters_int(&p, "rc", (int64_t)status->rc);
+	parameters_uint(&p, "rc", status->rc);
 	parameters_text(&p, "name", name);
 	parameters_text(&p, "reason", status->reason);
 	common(u, &p, what ? what : "The board answered with an error");

@@ -97,6 +97,32 @@ def test_file_that_claims_to_be_too_large(rack):
     board.close()
 
 
+@pytest.mark.parametrize('answer,expected', [
+    ({'rc': 1, 'rsn': 'é' * 200}, {'rc': 1, 'reason': 'é' * 200}),
+    ({'rc': 1, 'rsn': 'x' + 'é' * 200}, {'rc': 1, 'reason': 'x' + 'é' * 200}),
+    ({'rc': 1, 'rsn': '"\\\x1b[31m\0\n'}, {'rc': 1, 'reason': '"\\\x1b[31m\ufffd\n'}),
+    ({'rc': 2**63 - 1}, {'rc': 2**63 - 1}),
+    ({'rc': 2**63}, {'rc': str(2**63)}),
+    ({'rc': -1}, {'rc': 1}),
+    ({'err': {'group': 40000, 'rc': 2**64 - 1}}, {'group': 40000, 'rc': str(2**64 - 1)}),
+])
+def test_errors_that_no_honest_board_has(rack, image, answer, expected):
+    """A job's error says all of them, as that of a plain call does."""
+    import hostile_board
+    slots = [{'slot': 0, 'version': '1.0.0', 'hash': bytes(32), 'active': True, 'confirmed': True}]
+    answers = {(0, 6): {'buf_size': 2048, 'buf_count': 1}, (1, 0): {'images': slots}, (1, 1): answer, (8, 0): answer}
+    board = hostile_board.Board(answers)
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    file = c.put(image.data)['hash']
+    for error in (c.fails('FileRead', device='hostile', path='/a'), c.fails('Update', device='hostile', file=file),
+                  c.fails('Request', device='hostile', operation='write', group=1, command=1)):
+        assert error.name == 'DeviceError'
+        assert {key: error.parameters[key] for key in expected} == expected
+        assert expected.get('reason', '') in error.parameters['message']
+    board.close()
+
+
 def test_answers_that_nobody_reads(rack):
     """They are bounded in all, not only for each client; who reads is served."""
     r = rack()
