@@ -266,10 +266,17 @@ static void on_input(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 	stop(d);
 }
 
+/* What epoll refuses (a file, /dev/null) libuv takes, and aborts later. */
+static bool can_be_watched(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode) || isatty(fd));
+}
+
 /* A daemon for one client ends with it, however that ends: the kernel closes the pipe. */
 static int watch_input(struct daemon *d)
 {
-	int r = uv_pipe_open(&d->input, STDIN_FILENO);
+	int r = can_be_watched(STDIN_FILENO) ? uv_pipe_open(&d->input, STDIN_FILENO) : -EINVAL;
 	if (r == 0)
 		r = uv_read_start((uv_stream_t *)&d->input, give_scratch, on_input);
 	return r < 0 ? complain(r, "--until-eof needs a pipe or a terminal as standard input", uv_strerror(r)) : 0;

@@ -41,6 +41,15 @@ def test_a_second_daemon_disturbs_nobody(rack):
     assert r.ready().call('Echo', text='y') == {'text': 'y'}
 
 
+@pytest.mark.parametrize('name', ['/dev/null', __file__])
+def test_an_input_that_cannot_end_later_is_refused(tmp_path, name):
+    with open(name) as file:
+        done = subprocess.run([racks.program(), '-c', '/dev/null', '--socket', tmp_path / 's', '--state-dir', tmp_path / 'state',
+                               '--until-eof'], stdin=file, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert '--until-eof needs a pipe or a terminal as standard input' in done.stderr
+
+
 def test_socket_activation(rack):
     r = rack()
     assert r.stop() == 0
