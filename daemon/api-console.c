@@ -202,6 +202,11 @@ static void console(struct api *api, struct call *call)
 	}
 	if (!api_device(api, call, &d) || !find_console(call, d, &dc))
 		return;
+	/* What it printed while a section managed it can still be read; else nothing was heard of it, nor will be. */
+	if (!device_is_managed(d) && console_count(dc->console) == 0 && !console_has_begun(dc->console)) {
+		api_fail_unavailable(call, d, NULL);
+		return;
+	}
 	if (follows)
 		follow(api, call, d, dc->console, backlog);
 	else

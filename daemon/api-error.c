@@ -136,7 +136,8 @@ void api_fail_ambiguous(struct call *call, const char *selector, struct device *
 
 	put_boards(o, "matches", matches, count);
 	if (selector)
-		api_fail(call, "AmbiguousDevice", o, "name one of them by its id, or mean all of them (mcumgrctl --all)", "%zu boards go by '%.80s'", count, selector);
+		api_fail(call, "AmbiguousDevice", o, "name one of them by its id, or mean all of them (mcumgrctl --all -d ...)",
+				"%zu boards go by '%.80s'", count, selector);
 	else
 		api_fail(call, "AmbiguousDevice", o, "name one (mcumgrctl -d ID), or mean all of them (mcumgrctl --all)",
 				"%zu boards are known, and the call names none", count);

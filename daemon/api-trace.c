@@ -191,6 +191,10 @@ static void trace(struct api *api, struct call *call)
 	}
 	if (!api_device(api, call, &d))
 		return;
+	if (!device_is_managed(d) && trace_count(d->trace) == 0) {
+		api_fail_unavailable(call, d, NULL);
+		return;
+	}
 	if (follows) {
 		follow(api, call, d, backlog);
 		return;

@@ -26,12 +26,23 @@ static bool has_tag(const struct device *d, const char *selector)
 	return d->config && config_has_tag(d->config, selector);
 }
 
-static bool is_tty(const struct device *d, const char *selector)
+static bool leads_to(const char *selector, const char *tty)
 {
-	return *selector == '/' && d->tty && (strcmp(d->tty, selector) == 0 || is_same_file(d->tty, selector));
+	return tty && (strcmp(tty, selector) == 0 || is_same_file(tty, selector));
 }
 
-/* Any port of the board counts, not only the one that carries SMP. */
+/* That of any port of the board, not only of the one that carries SMP. */
+static bool is_tty(const struct device *d, const char *selector)
+{
+	const struct device_private *p = d->private;
+	bool found = *selector == '/' && leads_to(selector, d->tty);
+
+	for (size_t i = 0; *selector == '/' && !found && i < p->candidate_count; i++)
+		found = leads_to(selector, p->candidates[i].node);
+	return found;
+}
+
+/* Any port of the board counts here, too. */
 static bool is_match(const struct device *d, const struct regex *regex)
 {
 	const struct device_private *p = d->private;

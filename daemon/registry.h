@@ -81,7 +81,7 @@ struct device *registry_at(struct registry *r, size_t index); /* sorted by id */
 struct device *registry_by_id(struct registry *r, const char *id);
 
 enum resolve_result { RESOLVED, RESOLVE_NONE, RESOLVE_MANY, RESOLVE_BAD_REGEX };
-/* A selector of the API (NULL: the only board): exact id, alias, tag, tty (also a symlink's target), then VID:PID[:interface]
+/* A selector of the API (NULL: the only board): exact id, alias, tag, tty of any of its ports (also a symlink to it), then VID:PID[:interface]
  * regex; of each sort first what a section manages.
  * MANY: matches (malloc'd array of borrowed devices). BAD_REGEX: text says where. */
 enum resolve_result registry_resolve(struct registry *r, const char *selector, struct device **ret, struct device ***ret_matches,

@@ -36,6 +36,21 @@ static bool same_tty(const char *a, const char *b)
 	return strcmp(a, b) == 0 || (real_a && real_b && strcmp(real_a, real_b) == 0);
 }
 
+/* One that does not carry SMP is not in the list of boards. */
+static char *owner_of_port(struct mcumgr *m, const char *tty)
+{
+	struct mcumgr_ports_reply *reply = NULL;
+	char *id = NULL;
+	size_t i;
+
+	mcumgr_ports(m, NULL, &reply, NULL);
+	for (i = 0; reply && i < reply->n_ports && !id; i++)
+		if (reply->ports[i]->section && reply->ports[i]->device && same_tty(reply->ports[i]->tty, tty))
+			id = format("%s", reply->ports[i]->device);
+	mcumgr_ports_reply_free(reply);
+	return id;
+}
+
 /* The id under which a running daemon has the tty; NULL: it has not, or there is none to ask. malloc'd. */
 static char *known_device(struct ctl *ctl, const char *tty)
 {
@@ -51,6 +66,8 @@ static char *known_device(struct ctl *ctl, const char *tty)
 	for (i = 0; list && i < list->n_devices && !id; i++)
 		if (list->devices[i]->tty && same_tty(list->devices[i]->tty, tty))
 			id = format("%s", list->devices[i]->id);
+	if (list && !id)
+		id = owner_of_port(m, tty);
 	mcumgr_list_reply_free(list);
 	mcumgr_free(m);
 	return id;

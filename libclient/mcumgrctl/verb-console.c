@@ -112,11 +112,6 @@ static void print_lines(struct board *b, json_object *reply)
 		say_line(b, member_at(reply, "lines", i), raw);
 }
 
-static bool wants_no_lines(const struct board *b)
-{
-	return args_has(b->ctl->args, "lines") && args_value(b->ctl->args, "lines")->number == 0;
-}
-
 static void print_last(struct board *b, json_object *reply)
 {
 	print_lines(b, reply);
@@ -124,7 +119,7 @@ static void print_last(struct board *b, json_object *reply)
 		return;
 	end_half_line(b);
 	/* Silence would leave one wondering which board that was. */
-	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "lines") && !wants_no_lines(b))
+	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "lines") && !verb_wants_no_lines(b))
 		fprintf(stderr, "mcumgrctl: %s has printed nothing that is kept\n", b->name ? show(b->name) : "the board");
 }
 

@@ -27,6 +27,11 @@ int verb_take_device(struct ctl *ctl, json_object *parameters _unused_)
 	return 0;
 }
 
+bool verb_wants_no_lines(const struct board *b)
+{
+	return args_has(b->ctl->args, "lines") && args_value(b->ctl->args, "lines")->number == 0;
+}
+
 /* "2026-01-02T03:04:05.678Z" -> "03:04:05Z" today, "2026-01-02" before: a table has to fit a terminal. */
 static char *since_when(const char *since)
 {

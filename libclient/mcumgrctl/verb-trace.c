@@ -28,7 +28,7 @@ static void print_entries(struct board *b, json_object *reply)
 static void print_last(struct board *b, json_object *reply)
 {
 	print_entries(b, reply);
-	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "entries"))
+	if (!b->ctl->json && !b->ctl->quiet && !member_count(reply, "entries") && !verb_wants_no_lines(b))
 		fprintf(stderr, "mcumgrctl: nothing has gone over the line of %s\n", b->name ? show(b->name) : "the board");
 }
 

@@ -78,5 +78,7 @@ const char *verb_title(const struct verb *v);
 /* Verbs that take DEV as their word, besides -d: verb_device_words, and verb_take_device as, or first in, their prepare. */
 extern const struct arg verb_device_words[];
 int verb_take_device(struct ctl *ctl, json_object *parameters);
+/* -n 0: none of what was kept. */
+bool verb_wants_no_lines(const struct board *b);
 
 extern const struct verb echo_check;

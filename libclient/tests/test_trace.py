@@ -97,3 +97,8 @@ def test_a_daemon_that_has_forgotten_the_job_changes_nothing(failing, daemon, ct
 def test_job_watch_shows_it_later(failing, ctl):
     result = ctl("job", "watch", "7")
     assert result.code == 7 and result.err == SHOWN
+
+
+def test_who_asks_for_no_entry_is_not_told_that_there_is_none(daemon, ctl):
+    daemon.on("Trace", {"entries": []})
+    assert (ctl("trace", "-n", "0").err, ctl("trace").err) == ("", "mcumgrctl: nothing has gone over the line of the board\n")

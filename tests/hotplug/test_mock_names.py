@@ -45,7 +45,7 @@ def test_selectors(three, selector, names):
 
 @pytest.mark.parametrize('selector, words', [
     ('dead:beef', ["no board goes by 'dead:beef'", 'There is:', '- l0 (2fe3:0100:0, /dev/ttyACM0)', '- r0 (2fe3:0200:0']),
-    ('2fe3', ["3 boards go by '2fe3'", 'These match:', '- l1 (2fe3:0100:0', '--all']),
+    ('2fe3', ["3 boards go by '2fe3'", 'These match:', '- l1 (2fe3:0100:0', '--all -d']),
     ('2fe3:(', ["'2fe3:(' is no name of a board", 'character 7']), ('', ['is empty', 'it takes an id'])])
 def test_expressions_that_name_nobody(three, selector, words):
     import subprocess
@@ -151,3 +151,25 @@ def test_a_record_that_the_disk_has_emptied(rack, testbed, boards):
     rack.start('[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n')
     testbed.add('ttyACM0', boards.add('b0').tty, serial='B0', path='1-1')
     assert rack.wait(state='ready', serial='B0')['id'] == 'b0'
+
+
+def test_every_tty_of_a_board_names_it(rack, testbed, boards, silent_pty):
+    """That of the interface that only prints, too: the daemon has it, and nobody else could open it."""
+    rack.start('[device one]\nmatch = 2fe3:0100:[02]\nquiet_ms = 50\n')
+    for iface, path in enumerate((silent_pty(), silent_pty(), boards.add('b0').tty)):
+        testbed.add(f'ttyACM{iface}', path, serial='B0', iface=iface)
+    assert rack.wait(serial='B0', state='ready')['tty'] == '/dev/ttyACM2'
+    for tty in ('/dev/ttyACM0', '/dev/ttyACM1', '/dev/ttyACM2'):
+        assert rack.ctl('os', 'echo', 'x', device=tty).code == 0, tty
+    assert rack.ctl('--serial', '/dev/ttyACM0', 'os', 'echo', 'x').code == 0
+    assert rack.ctl('--serial', '/dev/ttyACM1', 'os', 'echo', 'x').code == 3, 'no section manages this one'
+
+
+@pytest.mark.parametrize('words', [('console',), ('console', '-f'), ('trace',), ('trace', '-f')])
+def test_of_a_port_that_nobody_manages_nothing_is_heard(rack, testbed, silent_pty, words):
+    rack.start(CONFIG)
+    testbed.add('ttyACM0', silent_pty(), vid='1209', serial='other')
+    rack.wait_ports(1)
+    told = rack.ctl(*words, '/dev/ttyACM0', timeout=30)
+    assert (told.code, told.value['error']) == (5, 'io.mcumgr.DeviceUnavailable')
+    assert 'no section of the configuration manages it' in told.value['parameters']['message']
