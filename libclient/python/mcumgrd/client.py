@@ -11,6 +11,7 @@ import string
 from typing import Any, Callable, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union
 
 from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
+from .image import as_bytes
 from .lease import Lease
 from .private import PrivateDaemon
 from .types import (ApplicationInfo, FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
@@ -53,7 +54,7 @@ def _hex(checksum: _Checksum, what: str = "checksum") -> Optional[str]:
             checksum = bytes.fromhex(checksum)
         except ValueError as error:
             raise ValueError(f"{what} is no hex string: {error}") from None
-    return bytes(checksum).hex()
+    return as_bytes(checksum, what).hex()
 
 
 class MCUmgrClient:
@@ -222,7 +223,7 @@ class MCUmgrClient:
             pass
 
     def _put(self, data: bytes) -> str:
-        reply = self._connection.call(_API + "ImagePut", data=base64.b64encode(bytes(data)).decode("ascii"))
+        reply = self._connection.call(_API + "ImagePut", data=base64.b64encode(as_bytes(data, "the image")).decode("ascii"))
         return str(reply["hash"])
 
     # -- settings of this client ----------------------------------------------------------------------------------
@@ -278,7 +279,8 @@ class MCUmgrClient:
                 total = reply.get("totalBytes")
                 progress(text, (reply.get("doneBytes") or 0, total) if total else None)
 
-        self._follow(take, "Update", file=self._put(firmware), checksum=_hex(checksum), skipReboot=skip_reboot,
+        wanted = _hex(checksum)
+        self._follow(take, "Update", file=self._put(firmware), checksum=wanted, skipReboot=skip_reboot,
                      forceConfirm=force_confirm, upgradeOnly=upgrade_only, confirm=confirm, imageNumber=image,
                      bootTimeoutMs=boot_timeout_ms)
         if outcome == ["unchanged"]:
@@ -303,6 +305,8 @@ class MCUmgrClient:
 
     def os_set_datetime(self, datetime: _datetime.datetime) -> None:
         """Sets the board's clock to the local time in datetime; its time zone is dropped."""
+        if not isinstance(datetime, _datetime.datetime):
+            raise TypeError(f"datetime must be a datetime.datetime, not {type(datetime).__name__}")
         text = datetime.replace(tzinfo=None, microsecond=0).isoformat(timespec="seconds")
         self._call("SetTime", time=text)
 
@@ -373,7 +377,8 @@ class MCUmgrClient:
             if progress and reply.get("totalBytes"):
                 progress(reply.get("doneBytes") or 0, reply["totalBytes"])
 
-        self._follow(take, "ImageUpload", file=self._put(data), imageNumber=image, checksum=_hex(checksum),
+        wanted = _hex(checksum)
+        self._follow(take, "ImageUpload", file=self._put(data), imageNumber=image, checksum=wanted,
                      upgradeOnly=upgrade_only)
 
     def image_erase(self, slot: Optional[int] = None) -> None:
@@ -409,7 +414,7 @@ class MCUmgrClient:
 
     def settings_write(self, name: str, value: bytes) -> None:
         """Writes a setting (the running value; settings_save stores it)."""
-        self._call("SettingWrite", name=name, value=base64.b64encode(bytes(value)).decode("ascii"))
+        self._call("SettingWrite", name=name, value=base64.b64encode(as_bytes(value, "value")).decode("ascii"))
 
     def settings_delete(self, name: str) -> None:
         """Deletes a setting."""
@@ -447,7 +452,7 @@ class MCUmgrClient:
             if progress:
                 progress(reply["doneBytes"], reply["totalBytes"])
 
-        self._follow(take, "FileWrite", path=name, data=base64.b64encode(bytes(data)).decode("ascii"))
+        self._follow(take, "FileWrite", path=name, data=base64.b64encode(as_bytes(data, "data")).decode("ascii"))
 
     def fs_file_status(self, name: str) -> FileStatus:
         """The length of a file."""
@@ -475,6 +480,8 @@ class MCUmgrClient:
     def shell_execute(self, argv: Sequence[str], use_retries: bool = True) -> str:
         """Runs a shell command and returns its output. A negative status of the command raises; with use_retries a lost
         answer repeats it, so that it may run twice."""
+        if isinstance(argv, (str, bytes)):
+            raise TypeError("argv is a sequence of words, not one string")
         reply = self._call("ShellExecute", arguments=list(argv), repeat=use_retries)
         status = int(reply["status"])
         if status < 0:

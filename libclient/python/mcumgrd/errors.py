@@ -131,6 +131,9 @@ _BY_NAME: Dict[str, Type[MCUmgrError]] = {
                 ProtocolError, BadImage, NoSuchImage, UpdateRefused, NotBooted, Cancelled, NoSuchJob, LimitExceeded, Stopping)
 }
 _BY_NAME["org.varlink.service.InvalidParameter"] = InvalidParameter
+for _name, _class in _BY_NAME.items():
+    _class.code = _name
+PermissionDenied.code = "io.mcumgr.PermissionDenied"
 _BY_NAME["io.mcumgr.PermissionDenied"] = _BY_NAME["org.varlink.service.PermissionDenied"] = PermissionDenied
 
 

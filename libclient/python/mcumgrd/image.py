@@ -19,9 +19,17 @@ def _bad(reason: str, message: str) -> BadImage:
     return BadImage(message, "io.mcumgr.BadImage", {"reason": reason, "message": message})
 
 
+def as_bytes(data: object, what: str) -> bytes:
+    """What is bytes in some form. Not bytes(data), which makes zeros of a number."""
+    try:
+        return bytes(memoryview(data))  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} must be bytes, not {type(data).__name__}") from None
+
+
 def mcuboot_get_image_info(image_data: bytes) -> McubootImageInfo:
     """Version and hash of an MCUboot image. Raises BadImage, with the reason, for anything else."""
-    data = bytes(image_data)
+    data = as_bytes(image_data, "image_data")
     if len(data) < 32 or struct.unpack_from("<I", data)[0] != _MAGIC:
         raise _bad("not-an-image", "the data does not start with the MCUboot image magic 3d b8 f3 96")
     _, _, header, protected, size, flags, major, minor, revision, build, _ = struct.unpack_from("<IIHHIIBBHII", data)

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import weakref
 from typing import List, Optional
 
 from .errors import DaemonUnreachable
@@ -33,28 +34,30 @@ def find_daemon() -> str:
         "hint": "install it, or name the program in the environment variable MCUMGRD"})
 
 
+def _remove(folder: str, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class PrivateDaemon:
-    """Starts mcumgrd on a private socket and waits until it is ready. It ends when this object or this process does:
-    it watches its standard input, which closes with either."""
+    """Starts mcumgrd on a private socket and waits until it is ready. It ends when this object or this process does, and
+    removes what was made for it: it watches its standard input, which closes with either."""
 
     def __init__(self, arguments: List[str], config: Optional[str] = None) -> None:
         program = find_daemon()
-        self._folder = tempfile.TemporaryDirectory(prefix="mcumgr-")
-        self.socket = os.path.join(self._folder.name, "s")
-        command = [program, "--until-eof", "--socket", self.socket, "--state-dir", os.path.join(self._folder.name, "state"),
-                   "--log-level", os.environ.get("MCUMGRD_LOG", "error")]
-        if config is not None:
-            path = os.path.join(self._folder.name, "mcumgrd.conf")
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(config)
-            command += ["-c", path]
-        else:
-            command += ["-c", "/dev/null"]
+        self._pid = os.getpid()
+        self._folder = tempfile.mkdtemp(prefix="mcumgr-")
+        self._remove = weakref.finalize(self, _remove, self._folder, self._pid)
+        self.socket = os.path.join(self._folder, "socket")
+        notify_path, config_path = os.path.join(self._folder, "n"), os.path.join(self._folder, "mcumgrd.conf")
+        with open(config_path, "w", encoding="utf-8") as file:
+            file.write(config or "")
+        command = [program, "--private", self._folder, "-c", config_path, "--log-level", os.environ.get("MCUMGRD_LOG", "error")]
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
-            notify.bind(os.path.join(self._folder.name, "n"))
+            notify.bind(notify_path)
             notify.settimeout(_START_SECONDS)
-            environment = dict(os.environ, NOTIFY_SOCKET=os.path.join(self._folder.name, "n"))
+            environment = dict(os.environ, NOTIFY_SOCKET=notify_path)
             environment.pop("LISTEN_FDS", None)
             self._errors = tempfile.TemporaryFile()
             try:
@@ -64,6 +67,8 @@ class PrivateDaemon:
                 raise DaemonUnreachable(f"cannot run {program}: {error.strerror}", None, {
                     "hint": "name the program in the environment variable MCUMGRD"}) from error
             self._wait_ready(notify, program)
+            os.unlink(notify_path)  # all else is the daemon's own, which removes it also when this process is killed
+            os.unlink(config_path)
         except BaseException:
             self.close()
             raise
@@ -85,16 +90,23 @@ class PrivateDaemon:
                 raise DaemonUnreachable(f"{program} did not start: {text or 'no reason given'}")
 
     def close(self) -> None:
-        """Ends the daemon and waits for it: the port is free afterwards."""
+        """Ends the daemon and waits for it: the port is free afterwards. In a forked process, which has none of its own, gives
+        up the copies of what belongs to the parent's."""
         process = getattr(self, "_process", None)
         if process is not None:
+            if os.getpid() == self._pid:
+                self._end(process)
             if process.stdin:
                 process.stdin.close()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
         if hasattr(self, "_errors"):
             self._errors.close()
-        self._folder.cleanup()
+        self._remove()
+
+    @staticmethod
+    def _end(process: "subprocess.Popen[bytes]") -> None:
+        process.terminate()  # forked processes may hold its standard input open
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -27,7 +27,7 @@ def default_socket() -> str:
 
 class Connection:
     """One connection. call() answers once, stream() many times; closing cancels what runs. A connection that broke, or whose
-    stream was left early, is made anew by the next call; one that was closed is not.
+    stream was left early, is made anew by the next call, as is that of the parent in a forked process; one that was closed is not.
 
     lease: the token of a lease whose holder's these calls are; None: $MCUMGR_LEASE, if there is one; "": none. Once it has
     ended, calls that change a board raise NoSuchLease."""
@@ -42,6 +42,7 @@ class Connection:
 
     def _connect(self) -> None:
         self._buffer.clear()
+        self._pid = os.getpid()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
         try:
             self._socket.connect(self.path)
@@ -58,8 +59,9 @@ class Connection:
             self._write(use)
 
     def _write(self, call: Dict[str, Any]) -> None:
+        message = json.dumps(call, ensure_ascii=False, allow_nan=False).encode("utf-8") + b"\0"
         try:
-            self._socket.sendall(json.dumps(call, ensure_ascii=False).encode("utf-8") + b"\0")
+            self._socket.sendall(message)
         except OSError as error:
             self._broken = True
             raise DaemonUnreachable(f"the daemon closed the connection: {error}") from error
@@ -78,6 +80,8 @@ class Connection:
 
     def _drop(self) -> None:
         self._broken = True
+        if self._pid == os.getpid():  # what a forked process has is its parent's
+            self.interrupt()  # closing alone would not wake a thread that waits for its answer
         self._socket.close()
 
     def __enter__(self) -> "Connection":
@@ -89,7 +93,7 @@ class Connection:
     def _send(self, method: str, parameters: Dict[str, Any], more: bool) -> None:
         if self._closed:
             raise DaemonUnreachable("the connection to the daemon is closed")
-        if self._broken:
+        if self._broken or self._pid != os.getpid():
             self._connect()
             self._broken = False
         call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}}
@@ -108,7 +112,7 @@ class Connection:
                 raise DaemonUnreachable(f"the connection to the daemon broke: {error}") from error
             if not data:
                 self._broken = True
-                raise DaemonUnreachable("the daemon closed the connection")
+                raise DaemonUnreachable(f"{'another thread' if self._closed else 'the daemon'} closed the connection")
             self._buffer += data
         message = bytes(self._buffer[:end])
         del self._buffer[:end + 1]

@@ -213,6 +213,34 @@ def test_exceptions_have_types(client, call, error, code):
     assert caught.value.message and client.os_echo("still there") == "still there"
 
 
+@pytest.mark.parametrize("call", [
+    lambda c, wrong: c.fs_file_upload("/lfs1/x", wrong), lambda c, wrong: c.settings_write("x", wrong),
+    lambda c, wrong: c.image_upload(wrong), lambda c, wrong: c.firmware_update(wrong), lambda c, wrong: c.image_upload(b"x", checksum=wrong),
+    lambda c, wrong: c.image_set_state(wrong), lambda c, wrong: mcumgrd.mcuboot_get_image_info(wrong),
+    lambda c, wrong: c.os_set_datetime(wrong)])
+@pytest.mark.parametrize("wrong", [5, [1, 2], 1.5, {}])
+def test_what_is_no_bytes_is_refused(client, call, wrong):
+    """bytes(5) would be five zeros, which no one means to write to a board."""
+    with pytest.raises(TypeError, match=f"not {type(wrong).__name__}"):
+        call(client, wrong)
+
+
+def test_other_wrong_types(client):
+    with pytest.raises(TypeError, match="argv"):
+        client.shell_execute("echo x")  # a sequence of strings, too: letters
+    with pytest.raises(ValueError):
+        client._connection.call("io.mcumgr.Echo", text="x", timeoutMs=float("nan"))  # is no JSON
+    assert client.os_echo("still there") == "still there"
+
+
+def test_classes_know_their_codes():
+    for name, cls in mcumgrd.errors._BY_NAME.items():
+        assert cls("x").code == name or cls is mcumgrd.PermissionDenied
+    with pytest.raises(mcumgrd.NoSuchDevice) as caught:
+        mcumgrd.MCUmgrClient.usb_serial("")
+    assert caught.value.code == "io.mcumgr.NoSuchDevice"
+
+
 def test_image_info(image, tmp_path):
     info = mcumgrd.mcuboot_get_image_info(image[0])
     assert (info.version, info.hash) == ("2.0.0", image[1])

@@ -57,7 +57,7 @@ def test_the_examples(sim, tmp_path, capsys):
 def test_a_private_daemon_ends_with_its_client(sim):
     path = sim("a").path("a")
     client = MCUmgrClient.serial(path)
-    pid, folder = client._private._process.pid, client._private._folder.name
+    pid, folder = client._private._process.pid, os.path.dirname(client._private.socket)
     assert client.os_echo("x") == "x" and os.path.isdir(folder)
     client.close()
     assert gone(pid) and not os.path.exists(folder)
@@ -67,18 +67,76 @@ def test_a_private_daemon_ends_with_its_client(sim):
         assert again.os_echo("free again") == "free again"
 
 
-def test_a_private_daemon_ends_with_a_killed_client(sim):
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_private_daemon_ends_with_a_killed_client(sim, number):
     path = sim("a").path("a")
     script = (f"import sys; sys.path.insert(0, {PACKAGE!r})\nfrom mcumgrd import MCUmgrClient\n"
-              f"c = MCUmgrClient.serial({path!r})\nprint(c._private._process.pid, c.os_echo('x'), flush=True)\ninput()")
+              f"c = MCUmgrClient.serial({path!r})\nprint(c._private._process.pid, c._private.socket, c.os_echo('x'), flush=True)\ninput()")
     child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    pid, text = child.stdout.readline().split()
-    assert text == "x"
-    child.send_signal(signal.SIGKILL)
+    pid, socket, text = child.stdout.readline().split()
+    assert text == "x" and os.path.exists(socket)
+    child.send_signal(number)
     child.wait()
-    assert gone(int(pid))
+    assert gone(int(pid)) and not os.path.exists(os.path.dirname(socket))
     child.stdin.close()
     child.stdout.close()
+
+
+FORKS = """\
+import os, sys
+from mcumgrd import MCUmgrClient
+c = MCUmgrClient.serial(sys.argv[1])
+c.os_echo("x")
+folder, daemon = os.path.dirname(c._private.socket), c._private._process
+child = os.fork()
+if child == 0:
+    exec(sys.argv[2])
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0 and os.path.exists(c._private.socket)
+print(c.os_echo("after the child"))
+c._connection._drop()
+print(c.os_echo("over a new connection"))
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(write)
+    os.read(read, 1)
+    os._exit(0)
+c.close()
+print(daemon.returncode, os.path.exists(folder))
+os.close(write)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.parametrize("what", ["pass", "os._exit(0)", "c.close()", "del c", "assert c.os_echo('y') == 'y'"])
+def test_a_forked_child_leaves_its_parents_client_alone(sim, what):
+    """Though it has a copy of all that the parent has open, also while the parent closes the client."""
+    path = sim("a").path("a")
+    done = subprocess.run([sys.executable, "-c", FORKS, path, what], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": PACKAGE})
+    assert (done.stdout, done.stderr) == ("after the child\nover a new connection\n0 False\n", "")
+
+
+def test_closing_in_another_thread_ends_the_call(rack):
+    """Not only when the answer is there: it waits in line behind a lease that nobody gives back."""
+    rack("a")
+    with MCUmgrClient.device("a") as holder, holder.lock():
+        client, ended = MCUmgrClient.device("a"), []
+
+        def wait():
+            with pytest.raises(mcumgrd.DaemonUnreachable, match="closed"):
+                client.lock(wait=True)
+            ended.append(True)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not mcumgrd.devices()[0]["lease"]["waiting"] and time.monotonic() < deadline:
+            time.sleep(0.01)
+        client.close()
+        thread.join(30)
+        assert ended
 
 
 def test_a_port_of_the_running_daemon_goes_through_it(rack):
