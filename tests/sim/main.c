@@ -272,8 +272,8 @@ int main(int argc, char **argv)
 		r = watch_signals(sim.loop, &signals);
 	eof.loop = sim.loop;
 	eof.fd.user = &eof;
-	if (!r && a.until_eof)
-		r = loop_watch(sim.loop, &eof.fd, EPOLLIN);
+	if (!r && a.until_eof && (r = loop_watch(sim.loop, &eof.fd, EPOLLIN)) < 0)
+		complain("--until-eof", "needs a pipe or a terminal as standard input");
 	if (!r)
 		r = boards_start(&sim, &a);
 	if (!r)

@@ -283,7 +283,7 @@ def test_quit():
 # Command line -------------------------------------------------------------------------
 
 def run(*words):
-    return subprocess.run([simulator.program(), *words], capture_output=True, text=True, timeout=20)
+    return subprocess.run([simulator.program(), *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20)
 
 
 @pytest.mark.parametrize('words, text', [
@@ -296,6 +296,7 @@ def run(*words):
     (['--board', 'a,image=/nonexistent'], 'No such file'),
     (['--dir', '/nonexistent', '--board', 'a'], 'No such file'),
     (['--seed', 'x', '--board', 'a'], 'expected a number'),
+    (['--board', 'a', '--until-eof'], 'needs a pipe or a terminal'),  # it is /dev/null
     (['--board', 'a', 'b'], 'usage'),
     (['--what'], 'usage'),
 ])
