@@ -339,7 +339,7 @@ static void fail_bond(struct call *call, int e)
 		no_memory(call);
 	else if (e == -ESRCH)
 		api_invalid(call, "pid", "there is no process %lld", (long long)pid);
-	else if (e == -EINVAL)
+	else if (e == -EINVAL || e == -ENOENT) /* what Linux said before 6.15, and since */
 		api_invalid(call, "pid", "%lld is a thread, no process", (long long)pid);
 	else
 		api_invalid(call, "pid", "the daemon cannot watch processes here (pidfd_open: %s); bind the lease to a time, or to "

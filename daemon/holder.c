@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "daemon/console-text.h"
@@ -60,13 +61,12 @@ static char *read_command(pid_t pid)
 	return text;
 }
 
-/* How many pid namespaces deep a process lives, as far as ours; 0: not known. */
-static unsigned int namespace_depth(const char *process)
+/* The numbers that a process has, one a pid namespace, as a file of /proc lists them; 0: it does not. */
+static unsigned int count_pids(const char *path)
 {
-	char path[64], data[4096], *line;
-	unsigned int depth = 0;
+	char data[4096], *line;
+	unsigned int count = 0;
 
-	snprintf(path, sizeof(path), "/proc/%s/status", process);
 	ssize_t n = read_file(path, data, sizeof(data) - 1);
 	if (n <= 0)
 		return 0;
@@ -75,19 +75,35 @@ static unsigned int namespace_depth(const char *process)
 	if (!line)
 		return 0;
 	for (line += strlen("\nNSpid:"); *line && *line != '\n'; line++)
-		depth += *line == '\t';
-	return depth;
+		count += *line == '\t';
+	return count;
+}
+
+/* How many pid namespaces deep a process lives, as far as ours; 0: not known. The sandbox of the unit hides /proc/PID of other
+ * users (ProtectProc=), but not what a descriptor of the process says of it. */
+static unsigned int namespace_depth(pid_t pid)
+{
+	int fd = pidfd_open(pid, 0);
+	unsigned int depth = 0;
+	char path[64];
+
+	if (fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		depth = count_pids(path);
+		close(fd);
+	}
+	if (depth > 0)
+		return depth;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	return count_pids(path);
 }
 
 static bool is_elsewhere(pid_t pid)
 {
-	char process[16];
-
 	if (pid <= 0)
 		return true;
-	snprintf(process, sizeof(process), "%d", (int)pid);
-	unsigned int theirs = namespace_depth(process);
-	return theirs > 0 && theirs != namespace_depth("self");
+	unsigned int theirs = namespace_depth(pid);
+	return theirs > 0 && theirs != namespace_depth(getpid());
 }
 
 /* In the first user namespace every uid is somebody's. In any other one those that it does not know look like one user. */

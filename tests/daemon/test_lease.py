@@ -3,12 +3,14 @@
 
 import json
 import os
+import pathlib
 import pwd
 import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -320,6 +322,17 @@ def test_bound_to_a_process(rack):
     assert (e.parameters['parameter'], e.parameters['message']) == ('pid', f'there is no process {process.pid}')
 
 
+def test_a_thread_is_no_process(rack):
+    r = rack()
+    c = r.ready()
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    e = c.fails('Lock', devices=['a'], pid=thread.native_id)
+    end.set()
+    assert (e.parameters['parameter'], e.parameters['message']) == ('pid', f'{thread.native_id} is a thread, no process')
+
+
 def test_bound_to_a_time(rack):
     r = rack()
     c = r.ready()
@@ -454,6 +467,47 @@ def test_clients_of_other_namespaces(rack, flags):
     assert lease['uid'] == os.getuid() and lease['pid'] > 1
     process.stdin.close()
     process.wait()
+
+
+BOUND = '''
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(json.dumps({'method': 'io.mcumgr.Lock', 'parameters': {'devices': ['a'], 'pid': 1}}).encode() + b'\\0')
+print(s.recv(65536).partition(b'\\0')[0].decode())
+'''
+# As in the unit: a user of its own, who does not see the processes of others.
+HIDDEN = ['unshare', '--mount', 'sh', '-c', 'mount -t proc -o hidepid=invisible proc /proc && '
+          'exec setpriv --reuid 4711 --regid 4711 --clear-groups "$@"', 'sh']
+
+
+@pytest.mark.parametrize('inside', [[], HIDDEN], ids=['plain', 'hidden'])
+def test_process_numbers_of_another_namespace_mean_nothing(rack, inside):
+    words = ['unshare', '--pid', '--fork']
+    for trial in [*words, 'true'], [*inside, 'true']:
+        if trial[:-1] and subprocess.run(trial, check=False, capture_output=True).returncode:
+            pytest.skip('no namespaces to be had here')
+    r = rack()
+    c = r.ready()
+    if inside:
+        assert r.stop() == 0
+        for path in r.dir, *r.dir.rglob('*'):
+            os.chown(path, 4711, 4711)
+        tty = pathlib.Path(r.sim.path('a'))
+        os.chmod(tty.parent, 0o755)
+        os.chmod(tty, 0o666)
+        plain = r.words
+        r.words = [*inside, *plain]
+        before = os.umask(0)  # the daemon says to a socket of ours that it is ready
+        r.start()
+        os.umask(before)
+        r.words = plain
+        c = r.ready()
+    done = subprocess.run([*words, sys.executable, '-c', BOUND, r.socket], capture_output=True, text=True, check=True)
+    reply = json.loads(done.stdout)
+    assert reply.get('error') == 'org.varlink.service.InvalidParameter' and reply['parameters']['parameter'] == 'pid', reply
+    assert 'another pid namespace' in reply['parameters']['message']
+    assert c.call('Lock', devices=['a'], pid=os.getpid())['lease']['boundTo'] == os.getpid()
 
 
 AS_SOMEBODY = '''
