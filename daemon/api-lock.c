@@ -16,7 +16,7 @@ struct lock {
 	struct lease_bond *bond;
 	uv_timer_t timer;  /* of the wait */
 	char *told;	   /* the last message about the wait */
-	uint64_t listed;   /* boards that the pool was compared with */
+	uint64_t selected; /* registry_selectable() that the pool goes by */
 };
 
 /* --- life ------------------------------------------------------------------------------------------------------------- */
@@ -107,7 +107,13 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 	if (e < 0)
 		*ret_text = NULL;
 	api_put_string(o, "holder", holder ? holder : "");
-	if (k->claim.any && e >= 0) {
+	if (k->claim.board_count < k->claim.count) {
+		free(*ret_text);
+		e = asprintf(ret_text, "%zu boards go by '%.80s' now, and %zu are asked for", k->claim.board_count,
+				api_string(k->call, "any"), k->claim.count);
+		if (e < 0)
+			*ret_text = NULL;
+	} else if (k->claim.any && e >= 0) {
 		_cleanup_free_ char *first = TAKE_PTR(*ret_text);
 		if (asprintf(ret_text, "%zu of %zu boards are free, %zu are asked for; %s", ready, k->claim.board_count,
 				    k->claim.count, first) < 0)
@@ -134,20 +140,21 @@ static void on_time(uv_timer_t *timer)
 
 /* --- the wait --------------------------------------------------------------------------------------------------------- */
 
-/* A board that came since may belong to the pool. */
-static void look_for_more(struct lock *k)
+/* A board that came since may belong to the pool; one that has another section, or product id, may not any more. */
+static void look_at_pool(struct lock *k)
 {
 	_cleanup_free_ const char **ids = NULL;
 	size_t count = 0;
 	char text[200];
+	int e;
 
-	if (!k->claim.any || k->listed == registry_listed(k->api->registry))
+	if (!k->claim.any || k->selected == registry_selectable(k->api->registry))
 		return;
-	k->listed = registry_listed(k->api->registry);
-	if (registry_pool(k->api->registry, api_string(k->call, "any"), &ids, &count, text, sizeof(text)) < 0)
-		return;
-	for (size_t i = 0; i < count; i++)
-		lease_claim_add(k->api->leases, &k->claim, ids[i]);
+	k->selected = registry_selectable(k->api->registry);
+	e = registry_pool(k->api->registry, api_string(k->call, "any"), &ids, &count, text, sizeof(text));
+	/* What is no expression was a tag or an alias, and is none now. */
+	if (e == 0 || e == -EINVAL)
+		lease_claim_set_pool(k->api->leases, &k->claim, ids, count);
 }
 
 static void tell(struct lock *k)
@@ -175,7 +182,7 @@ static void on_moved(struct lease_claim *claim)
 {
 	struct lock *k = container_of(claim, struct lock, claim);
 
-	look_for_more(k);
+	look_at_pool(k);
 	tell(k);
 }
 
@@ -232,7 +239,7 @@ static bool find_pool(struct lock *k, const char ***ret_ids, size_t *ret_count)
 	int e = registry_pool(k->api->registry, any, ret_ids, ret_count, text, sizeof(text));
 	json_object *o;
 
-	k->listed = registry_listed(k->api->registry);
+	k->selected = registry_selectable(k->api->registry);
 	if (e == -EINVAL)
 		api_fail_selector(k->call, "any", any, text);
 	else if (e < 0)

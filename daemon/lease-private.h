@@ -34,3 +34,6 @@ struct lease_book {
 	struct lease_ended ended[LEASES_REMEMBERED];
 	size_t ended_next;
 };
+
+int lease_token_make(char *token); /* LEASE_TOKEN_SIZE bytes; 0, or -EIO: the kernel has no random numbers yet */
+void lease_token_remember(struct lease_book *book, const struct lease *l, enum lease_end why);

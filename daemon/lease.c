@@ -3,9 +3,7 @@
 #include "daemon/lease.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/lease-private.h"
 #include "daemon/limits.h"
@@ -145,57 +143,7 @@ bool lease_book_awaited(const struct lease_book *book)
 	return book->claims != NULL;
 }
 
-/* Whoever guesses tokens learns nothing from the time that a wrong one takes. */
-static bool same_token(const char *a, const char *b)
-{
-	unsigned int difference = 0;
-
-	if (strlen(b) != LEASE_TOKEN_SIZE - 1)
-		return false;
-	for (size_t i = 0; i < LEASE_TOKEN_SIZE; i++)
-		difference |= (unsigned char)a[i] ^ (unsigned char)b[i];
-	return difference == 0;
-}
-
-struct lease *lease_by_token(struct lease_book *book, const char *token)
-{
-	struct lease *l = book->leases;
-
-	while (l && !same_token(l->token, token))
-		l = l->next;
-	return l;
-}
-
-bool lease_remembers(const struct lease_book *book, const char *token, enum lease_end *ret_why)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(book->ended); i++)
-		if (book->ended[i].token[0] && same_token(book->ended[i].token, token)) {
-			*ret_why = book->ended[i].why;
-			return true;
-		}
-	return false;
-}
-
-static void remember(struct lease_book *book, const struct lease *l, enum lease_end why)
-{
-	struct lease_ended *e = &book->ended[book->ended_next++ % ARRAY_SIZE(book->ended)];
-
-	memcpy(e->token, l->token, sizeof(e->token));
-	e->why = why;
-}
-
 /* --- leases ------------------------------------------------------------------------------------------------------- */
-
-static int make_token(char *token)
-{
-	unsigned char random[(LEASE_TOKEN_SIZE - 1) / 2];
-
-	if (getrandom(random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-		return -EIO;
-	for (size_t i = 0; i < sizeof(random); i++)
-		snprintf(token + 2 * i, 3, "%02x", random[i]);
-	return 0;
-}
 
 static void free_lease(struct lease *l)
 {
@@ -214,7 +162,7 @@ static int new_lease(size_t count, struct lease **ret)
 
 	if (!l || !(l->boards = calloc(count, sizeof(struct lease_board *))))
 		return -ENOMEM;
-	e = make_token(l->token);
+	e = lease_token_make(l->token);
 	if (e == 0)
 		*ret = TAKE_PTR(l);
 	return e;
@@ -229,7 +177,7 @@ void lease_end(struct lease_book *book, struct lease *l, enum lease_end why)
 		l->next->pprev = l->pprev;
 	for (size_t i = 0; i < l->board_count; i++)
 		l->boards[i]->lease = NULL;
-	remember(book, l, why);
+	lease_token_remember(book, l, why);
 	/* Nobody gets one of its boards before all are told to be free: whoever is told may look again at once. */
 	book->running = true;
 	if (l->ended)
@@ -264,13 +212,10 @@ static void unclaim(struct lease_book *book, struct lease_claim *c)
 	c->board_count = 0;
 }
 
-int lease_claim_add(struct lease_book *book, struct lease_claim *c, const char *id)
+static int add_board(struct lease_book *book, struct lease_claim *c, const char *id)
 {
 	struct lease_board **grown, *b;
 
-	for (size_t i = 0; i < c->board_count; i++)
-		if (strcmp(c->boards[i]->id, id) == 0)
-			return 0;
 	grown = realloc(c->boards, (c->board_count + 1) * sizeof(struct lease_board *));
 	if (!grown)
 		return -ENOMEM;
@@ -286,6 +231,48 @@ int lease_claim_add(struct lease_book *book, struct lease_claim *c, const char *
 	c->boards[c->board_count++] = b;
 	book->again = true;
 	return 0;
+}
+
+static void mark_boards(struct lease_book *book, const struct lease_claim *c)
+{
+	book->mark++;
+	for (size_t i = 0; i < c->board_count; i++)
+		c->boards[i]->mark = book->mark;
+}
+
+/* Without those that are not marked. */
+static void keep_marked(struct lease_book *book, struct lease_claim *c)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->board_count; i++) {
+		struct lease_board *b = c->boards[i];
+		if (b->mark == book->mark) {
+			c->boards[kept++] = b;
+			continue;
+		}
+		b->waiting--;
+		unref_board(book, b);
+		book->again = true;
+	}
+	c->board_count = kept;
+}
+
+void lease_claim_set_pool(struct lease_book *book, struct lease_claim *c, const char *const *ids, size_t id_count)
+{
+	struct lease_board *b;
+
+	book->mark++;
+	for (size_t i = 0; i < id_count; i++)
+		if ((b = find_board(book, ids[i])))
+			b->mark = book->mark;
+	keep_marked(book, c);
+	mark_boards(book, c);
+	for (size_t i = 0; i < id_count; i++) {
+		b = find_board(book, ids[i]);
+		if (!b || b->mark != book->mark)
+			add_board(book, c, ids[i]);
+	}
 }
 
 static enum lease_obstacle obstacle(struct lease_book *book, const struct lease_claim *c, const struct lease_board *b)
@@ -389,7 +376,7 @@ static int make_claim(struct lease_book *book, struct lease_claim *c, const char
 	int e = new_lease(c->count, &c->lease);
 
 	for (size_t i = 0; e == 0 && i < id_count; i++) {
-		e = lease_claim_add(book, c, ids[i]);
+		e = add_board(book, c, ids[i]);
 		if (e == -ENOBUFS && ret_id)
 			*ret_id = ids[i];
 	}
@@ -463,9 +450,7 @@ size_t lease_claim_ahead(struct lease_book *book, const struct lease_claim *clai
 {
 	size_t n = 0;
 
-	book->mark++;
-	for (size_t i = 0; i < claim->board_count; i++)
-		claim->boards[i]->mark = book->mark;
+	mark_boards(book, claim);
 	for (const struct lease_claim *c = book->claims; c && c != claim; c = c->next) {
 		bool shared = false;
 		for (size_t i = 0; i < c->board_count && !shared; i++)

@@ -105,8 +105,9 @@ void lease_book_stop(struct lease_book *book);
  * for one of them already (ret_id: which; may be NULL); -ENOMEM; -EIO: no random token. */
 int lease_ask(struct lease_book *book, struct lease_claim *claim, struct lease_holder *holder, const char *const *ids,
 		size_t id_count, size_t count, bool any, const char **ret_id);
-/* Another board of the pool that a waiting claim for any asks of. */
-int lease_claim_add(struct lease_book *book, struct lease_claim *claim, const char *id);
+/* The pool that a waiting claim for any asks of consists of these boards now (different ids). Out of memory, or for boards that
+ * LIMIT_LEASE_WAITERS wait for already, it goes without. */
+void lease_claim_set_pool(struct lease_book *book, struct lease_claim *claim, const char *const *ids, size_t id_count);
 /* It no longer waits; nothing happens when it does not. */
 void lease_withdraw(struct lease_book *book, struct lease_claim *claim);
 /* Why a claim waits: the first of its boards that it does not get, and what stands in the way. ret_ready: how many of its

@@ -53,7 +53,7 @@ struct lease_book *registry_leases(struct registry *r)
 	return r->leases;
 }
 
-uint64_t registry_listed(const struct registry *r)
+uint64_t registry_selectable(const struct registry *r)
 {
-	return r->listed;
+	return r->selectable;
 }

@@ -64,7 +64,7 @@ struct registry {
 
 	struct registry_observer *observers;
 	struct registry_port_observer *port_observers;
-	uint64_t number, listed;
+	uint64_t number, selectable;
 	struct lease_book *leases;
 	bool stopping;
 	void (*stopped)(void *user);

@@ -228,6 +228,9 @@ int registry_reload(struct registry *r, struct config *old, const struct config 
 	registry_ports_changed(r);
 	if (registry_reload_rest(r))
 		registry_sweep(r);
+	/* Tags and aliases are others now, and so are the pools that somebody waits for a board of. */
+	r->selectable++;
+	lease_book_run(r->leases);
 	return 0;
 }
 

@@ -212,7 +212,7 @@ void registry_remove_device(struct registry *r, size_t at)
 static void announce(struct registry *r, struct device *d)
 {
 	d->private->announced = true;
-	r->listed++;
+	r->selectable++;
 	registry_changed(r, d->state == DEVICE_ABSENT ? REGISTRY_ADDED : REGISTRY_ATTACHED, d, NULL);
 	if (d->state == DEVICE_BROKEN) /* as soon as it is listed: that is worth an event of its own */
 		registry_changed(r, REGISTRY_BROKEN, d, NULL);
@@ -297,6 +297,7 @@ void registry_add_port(struct registry *r, const struct usb_port *port)
 		return;
 	if (config && i->was_listed && !d->session)
 		is_back(d, config);
+	r->selectable++; /* it may have another product id than before */
 	device_plugged(d, port, config);
 	if (config && config->path) /* one that was expected there has been replaced, perhaps */
 		registry_sweep(r);

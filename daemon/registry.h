@@ -108,7 +108,7 @@ int registry_pool(struct registry *r, const char *selector, const char ***ret_id
 /* Leases. A board with one keeps it while it is away. */
 struct lease_book *registry_leases(struct registry *r);
 uint64_t registry_wall_us(void); /* CLOCK_REALTIME */
-uint64_t registry_listed(const struct registry *r); /* boards that were listed so far: grows with each that comes */
+uint64_t registry_selectable(const struct registry *r); /* grows when boards come, and when others may go by a selector */
 
 void registry_observe(struct registry *r, struct registry_observer *o);
 void registry_unobserve(struct registry *r, struct registry_observer *o);

@@ -4,6 +4,8 @@
 import os
 import subprocess
 
+from mockbed.stream import Stream
+
 RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n'
 
 
@@ -82,3 +84,45 @@ def test_a_flasher_makes_it_another_board(rack, testbed, boards):
     release.stdin.close()
     assert rack.wait(mark, id=device, state='ready')['tty'] == '/dev/ttyACM6'
     assert release.wait(60) == 0
+
+
+LAB = '[device lab]\nserial = B0\nquiet_ms = 50\n{}' + RACK + '{}'
+
+
+def test_a_pool_follows_the_configuration(rack, testbed, boards):
+    """Who waits for one of a pool gets what is in it then, and not what was."""
+    config = LAB.format('tags = lab\n', '')
+    rack.start(config)
+    for i, board in enumerate([boards.add('b0'), boards.add('b1')]):
+        testbed.add(f'ttyACM{i}', board.tty, serial=f'B{i}', path=f'1-{i + 1}')
+    rack.ready(config, 'B0', 'B1')
+    first, second = (next(d['id'] for d in rack.devices() if d['serial'] == serial) for serial in ('B0', 'B1'))
+    rack.run('lock', first, '--for', '10min')
+    waiter = Stream(rack.socket, 'Lock', any='lab', wait=True)
+    assert f'{first} is locked' in waiter.next()['message']
+    rack.reload(LAB.format('', ''))
+    assert "0 boards go by 'lab' now, and 1 are asked for" in waiter.next()['message']
+    assert rack.run('unlock', first, '--force').returncode == 0
+    assert rack.run('lock', first, '--', 'true').returncode == 0, 'it is not in the pool any more'
+    rack.reload(LAB.format('', 'tags = lab\n'))
+    assert waiter.last()['lease']['devices'] == [second]
+    waiter.close()
+
+
+def test_a_pool_of_what_boards_are_now(rack, testbed, boards):
+    """One that was in its bootloader goes by another product id when it is back."""
+    board = boards.add('b0')
+    rack.start(RACK)
+    testbed.add('ttyACM0', board.tty, serial='B0', path='1-1')
+    device = rack.wait(serial='B0', state='ready')['id']
+    rack.run('lock', device, '--for', '10min')
+    testbed.add('ttyACM1', boards.add('b1').tty, serial='B1', path='1-2', pid='0200')
+    other = rack.wait(serial='B1', state='ready')['id']
+    waiter = Stream(rack.socket, 'Lock', any='2fe3:0100.*', wait=True)
+    assert f'{device} is locked' in waiter.next()['message']
+    mark = rack.mark()
+    testbed.remove('ttyACM1')
+    rack.wait(mark, id=other, state='absent')
+    testbed.add('ttyACM1', boards.add('b2').tty, serial='B1', path='1-2', pid='0100')
+    assert waiter.last()['lease']['devices'] == [other]
+    waiter.close()

@@ -174,7 +174,7 @@ uint64_t registry_wall_us(void)
 	return 0;
 }
 
-uint64_t registry_listed(const struct registry *r _unused_)
+uint64_t registry_selectable(const struct registry *r _unused_)
 {
 	return 1;
 }

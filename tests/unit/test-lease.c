@@ -113,7 +113,7 @@ static void teardown(void)
 }
 
 /* A script: "1:ab" claim 1 asks for a and b; "-1" its lease ends; "~1" it is withdrawn; "+a" a job begins on a, "*a" it ends; "!a" a
- * is not ready, "?a" it is. */
+ * is not ready, "?a" it is; "=1ab" a and b are the pool that claim 1 asks of. */
 static const struct {
 	const char *script, *trail;
 } plays[] = {
@@ -147,7 +147,26 @@ static const struct {
 	{"!a 1:a", "1=a"},
 	{"!a 1:1/ab", "1=b"},
 	{"+b 1:2/abc *b", "1=ac"},
+	/* Pools that change. */
+	{"1:a 2:1/a =2bc", "1=a 2=b"},
+	{"1:a 2:1/a 3:a =2 -1 =2a -3", "1=a 3=a 2=a"},
+	{"1:ab 2:1/a 3:b =2b -1 -2", "1=ab 2=b 3=b"},
+	{"1:ab 2:2/ab =2bcd", "1=ab 2=cd"},
 };
+
+static void set_pool(int n, const char *letters)
+{
+	char texts[8][2] = {{0}};
+	const char *ids[8];
+	size_t count = strlen(letters);
+
+	for (size_t i = 0; i < count; i++) {
+		texts[i][0] = letters[i];
+		ids[i] = texts[i];
+	}
+	lease_claim_set_pool(book, &askers[n].claim, ids, count);
+	lease_book_run(book);
+}
 
 static void act(const char *word)
 {
@@ -173,6 +192,9 @@ static void act(const char *word)
 	case '?':
 		unready[0] = 0;
 		lease_book_run(book);
+		break;
+	case '=':
+		set_pool(word[1] - '0', word + 2);
 		break;
 	default:
 		ck_assert_int_ge(ask(*word - '0', word + 2), 0);

@@ -8,21 +8,32 @@ import socket
 class Stream:
     """Replies of one call with 'more'."""
 
-    def __init__(self, path, method):
+    def __init__(self, path, method, **parameters):
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(60)
         self._socket.connect(str(path))
-        self._socket.sendall(json.dumps({'method': f'io.mcumgr.{method}', 'more': True}).encode() + b'\0')
+        call = {'method': f'io.mcumgr.{method}', 'parameters': parameters, 'more': True}
+        self._socket.sendall(json.dumps(call).encode() + b'\0')
         self._data = b''
 
-    def next(self):
+    def _receive(self):
         while b'\0' not in self._data:
             received = self._socket.recv(65536)
             assert received, 'the daemon hung up'
             self._data += received
         message, self._data = self._data.split(b'\0', 1)
-        reply = json.loads(message)
+        return json.loads(message)
+
+    def next(self):
+        reply = self._receive()
         assert reply['continues']
+        return reply['parameters']
+
+    def last(self):
+        """The reply that ends the call, whatever comes before."""
+        while (reply := self._receive()).get('continues'):
+            pass
+        assert 'error' not in reply, reply
         return reply['parameters']
 
     def close(self):
