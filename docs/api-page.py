@@ -15,7 +15,9 @@ streams answers many times, `"continues": true` in all but the last.
     printf '{"method": "io.mcumgr.List"}\0' | socat -t 5 - UNIX:/run/mcumgr/io.mcumgr | tr '\0' '\n'
     varlinkctl call /run/mcumgr/io.mcumgr io.mcumgr.Echo '{"device": "amber", "text": "hi"}'    # of systemd 255 and later
 
-Every error carries `message`, a sentence, and most a `hint`: what to do about it.
+Every error below carries `message`, a sentence, and most a `hint`: what to do about it. Beside them there are Varlink's own,
+`org.varlink.service.InvalidParameter` (`parameter`, and a `message`), `MethodNotFound`, `InterfaceNotFound`, and `ExpectedMore` from
+what is answered with `"more": true` only. What is no call at all ends the connection.
 """
 
 
