@@ -64,6 +64,7 @@ int main(void)
 {
 	struct mcumgr *watch, *work;
 
+	setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line when it is written, too */
 	if (mcumgr_new(&watch) < 0 || mcumgr_new(&work) < 0)
 		return 1;
 	if (mcumgr_connect(watch, NULL) < 0 || mcumgr_send(watch, "Watch", NULL, MCUMGR_MORE, 0, on_event, work) < 0) {
