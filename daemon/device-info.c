@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 
-/* What boards say of themselves, decoded: image state (SMP §5.1). Free of the loop, so that jobs are tested with it. */
+/* What boards say of themselves, decoded: image state (SMP §5.1), bootloader. Free of the loop, so that jobs are tested with it. */
 
 #include <errno.h>
 #include <string.h>
 
 #include "daemon/device.h"
 
-/* Versions are digits and dots on every server; anything else is made harmless. */
-static void copy_version(const struct value *v, char *out, size_t size)
+/* Printable ASCII from the character on; anything else is made harmless. */
+static void copy_text(const struct value *v, char from, char *out, size_t size)
 {
 	size_t n = 0;
 	for (; v && v->kind == VALUE_TEXT && n < v->size && n < size - 1; n++)
-		out[n] = v->data[n] > ' ' && v->data[n] < 0x7f ? (char)v->data[n] : '?';
+		out[n] = v->data[n] >= from && v->data[n] < 0x7f ? (char)v->data[n] : '?';
 	out[n] = '\0';
+}
+
+void device_info_take_bootloader(struct device_info *info, const struct value *reply)
+{
+	copy_text(value_get(reply, "bootloader"), ' ', info->bootloader, sizeof(info->bootloader));
+}
+
+void device_info_take_mode(struct device_info *info, const struct value *reply)
+{
+	info->has_mode = value_to_int(value_get(reply, "mode"), &info->mode);
+	info->no_downgrade = false;
+	value_to_bool(value_get(reply, "no-downgrade"), &info->no_downgrade);
 }
 
 static bool flag(const struct value *entry, const char *key)
@@ -36,7 +48,8 @@ static int decode_slot(const struct value *entry, struct image_slot *ret)
 		return -EBADMSG;
 	s.image = (unsigned int)number;
 	s.slot = (unsigned int)slot;
-	copy_version(value_get(entry, "version"), s.version, sizeof(s.version));
+	/* Digits and dots on every server. */
+	copy_text(value_get(entry, "version"), '!', s.version, sizeof(s.version));
 	if (hash) {
 		memcpy(s.hash, hash->data, hash->size);
 		s.hash_size = hash->size;

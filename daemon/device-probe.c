@@ -41,23 +41,6 @@ static void take_groups(struct device *d, const struct value *payload)
 			d->info.groups[d->info.group_count++] = (unsigned int)id;
 }
 
-static void take_name(struct device *d, const struct value *payload)
-{
-	const struct value *name = value_get(payload, "bootloader");
-	size_t n = 0;
-
-	for (; name && name->kind == VALUE_TEXT && n < name->size && n < sizeof(d->info.bootloader) - 1; n++)
-		d->info.bootloader[n] = name->data[n] >= ' ' && name->data[n] < 0x7f ? (char)name->data[n] : '?';
-	d->info.bootloader[n] = '\0';
-}
-
-static void take_mode(struct device *d, const struct value *payload)
-{
-	d->info.has_mode = value_to_int(value_get(payload, "mode"), &d->info.mode);
-	d->info.no_downgrade = false;
-	value_to_bool(value_get(payload, "no-downgrade"), &d->info.no_downgrade);
-}
-
 static void take(struct device *d, enum probe_step step, const struct value *payload)
 {
 	struct probe *probe = &d->private->probe;
@@ -73,10 +56,10 @@ static void take(struct device *d, enum probe_step step, const struct value *pay
 		device_learn_images(d, payload);
 		break;
 	case PROBE_BOOTLOADER:
-		take_name(d, payload);
+		device_info_take_bootloader(&d->info, payload);
 		break;
 	case PROBE_MODE:
-		take_mode(d, payload);
+		device_info_take_mode(&d->info, payload);
 		break;
 	case PROBE_GROUPS:
 		take_groups(d, payload);

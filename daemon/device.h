@@ -147,6 +147,9 @@ void device_set_window(struct device *d, unsigned int window);
 int device_learn_images(struct device *d, const struct value *reply);
 /* Parameters as in a reply of 0/6: the session and device_limits go by them. */
 void device_learn_parameters(struct device *d, const struct value *reply);
+/* The replies of 0/8, without a query and to that of the mode. What is no printable ASCII is replaced. */
+void device_info_take_bootloader(struct device_info *info, const struct value *reply);
+void device_info_take_mode(struct device_info *info, const struct value *reply);
 int image_slots_decode(const struct value *reply, struct image_slot *slots, size_t max, size_t *ret_count);
 
 /* Forgets what made it broken, and looks at once at a board that is not looked at now. */

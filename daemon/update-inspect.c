@@ -285,21 +285,6 @@ static void take_slots(struct update *u)
 	}
 }
 
-static void take_bootloader(struct update *u)
-{
-	struct device_info *info = &u->job.device->info;
-	const struct value *name = value_get(u->answer->payload, "bootloader");
-
-	if (u->query == QUERY_MODE) {
-		info->has_mode = value_to_int(value_get(u->answer->payload, "mode"), &info->mode);
-		info->no_downgrade = false;
-		value_to_bool(value_get(u->answer->payload, "no-downgrade"), &info->no_downgrade);
-	} else if (name && name->kind == VALUE_TEXT && name->size < sizeof(info->bootloader)) {
-		memcpy(info->bootloader, name->data, name->size);
-		info->bootloader[name->size] = '\0';
-	}
-}
-
 static bool needless(const struct update *u, enum update_query query)
 {
 	const struct device_info *info = &u->job.device->info;
@@ -393,8 +378,10 @@ int inspect_end(struct job *job, int result)
 		device_learn_parameters(job->device, u->answer->payload);
 	else if (result == 0 && u->query == QUERY_SLOTS)
 		take_slots(u);
+	else if (result == 0 && u->query == QUERY_BOOTLOADER)
+		device_info_take_bootloader(&job->device->info, u->answer->payload);
 	else if (result == 0)
-		take_bootloader(u);
+		device_info_take_mode(&job->device->info, u->answer->payload);
 	return decide(u);
 }
 

@@ -123,6 +123,22 @@ def test_errors_that_no_honest_board_has(rack, image, answer, expected):
     board.close()
 
 
+def test_bootloader_with_an_odd_name(rack, image):
+    """Whoever asks for it: a probe, or an update of a board that did not answer the probe."""
+    import hostile_board
+    slots = [{'slot': 0, 'version': '1.0.0', 'hash': bytes(32), 'active': True, 'confirmed': True}]
+    odd = {'bootloader': 'é\x1b[2J\0 2.1' + 'x' * 50}
+    answers = {(0, 6): {'buf_size': 2048, 'buf_count': 1}, (1, 0): {'images': slots}}
+    board = hostile_board.Board(answers)
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    assert 'bootloader' not in c.call('Get', device='hostile')['device']
+    answers[0, 8] = odd
+    assert c.fails('Update', device='hostile', file=c.put(image.data)['hash']).name == 'DeviceError'
+    assert c.call('Get', device='hostile')['device']['bootloader'] == {'name': '???[2J? 2.1' + 'x' * 20}
+    board.close()
+
+
 def test_answers_that_nobody_reads(rack):
     """They are bounded in all, not only for each client; who reads is served."""
     r = rack()
