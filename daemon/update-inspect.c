@@ -27,6 +27,8 @@ int check_begin(struct job *job)
 	if (u->options.checksum[0] && strcasecmp(u->options.checksum, u->blob->hash) != 0)
 		return update_fail_image(u, "checksum-mismatch", "give the SHA-256 of the whole file",
 				"the file's SHA-256 is %s, not %s", u->blob->hash, u->options.checksum);
+	if (!u->blob->size)
+		return update_fail_image(u, "not-an-image", "give an image signed by imgtool", "the file is empty");
 	if (!u->blob->is_image && !u->options.upload_only)
 		return update_fail_image(u, "not-an-image", "give an image signed by imgtool",
 				"the file is no MCUboot image");

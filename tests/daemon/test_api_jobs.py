@@ -69,6 +69,8 @@ def test_wrong_checksum_and_wrong_file(rack, tmp_path):
     assert (e.name, e.parameters['reason']) == ('BadImage', 'checksum-mismatch')
     e = c.fails('Update', device='a', file=c.put(b'no image at all, but long enough for a header', any=True)['hash'])
     assert (e.name, e.parameters['reason']) == ('BadImage', 'not-an-image')
+    e = c.fails('ImageUpload', device='a', file=c.put(b'', any=True)['hash'])
+    assert (e.name, e.parameters['reason']) == ('BadImage', 'not-an-image') and 'empty' in e.parameters['message']
     assert r.sim.state()['requests'].get('1/1', 0) == 0
 
 
