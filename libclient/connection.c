@@ -139,6 +139,8 @@ static int open_socket(struct mcumgr *m)
 	size_t length = strlen(m->path);
 	int fd, r;
 
+	if (!length)
+		return client_say(m, -ENOENT, "an empty path names no socket");
 	if (length >= sizeof(address.sun_path))
 		return client_say(m, -ENAMETOOLONG, "%.60s...: a socket's path has at most %zu bytes, this has %zu",
 			m->path, sizeof(address.sun_path) - 1, length);

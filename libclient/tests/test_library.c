@@ -428,6 +428,9 @@ START_TEST(where_to_connect)
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
 	ck_assert_int_eq(mcumgr_connect(m, longer), -ENAMETOOLONG);
+	/* An address of zeros would be a name that any user may listen on. */
+	ck_assert_int_eq(mcumgr_connect(m, ""), -ENOENT);
+	ck_assert_str_eq(mcumgr_message(m), "an empty path names no socket");
 	close(listener);
 	listener = -1;
 	ck_assert_int_eq(mcumgr_connect(m, path), -ECONNREFUSED);

@@ -17,8 +17,9 @@ SYSTEM_SOCKET = "/run/mcumgr/io.mcumgr"
 
 def default_socket() -> str:
     """$MCUMGR_SOCKET, the system's daemon, or the user's own."""
-    if "MCUMGR_SOCKET" in os.environ:
-        return os.environ["MCUMGR_SOCKET"]
+    named = os.environ.get("MCUMGR_SOCKET")
+    if named:
+        return named
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if os.path.exists(SYSTEM_SOCKET) or os.geteuid() == 0 or not runtime:
         return SYSTEM_SOCKET

@@ -165,6 +165,14 @@ def test_ports_that_are_none(open_, error, says):
             client.os_echo("x")
 
 
+def test_an_empty_variable_names_no_socket(monkeypatch):
+    """As for mcumgrctl and libmcumgr."""
+    monkeypatch.setenv("MCUMGR_SOCKET", "")
+    empty = mcumgrd.varlink.default_socket()
+    monkeypatch.delenv("MCUMGR_SOCKET")
+    assert empty == mcumgrd.varlink.default_socket() != ""
+
+
 def test_without_the_program(monkeypatch):
     monkeypatch.setenv("MCUMGRD", "/none/mcumgrd")
     with pytest.raises(mcumgrd.DaemonUnreachable, match="/none/mcumgrd"):
