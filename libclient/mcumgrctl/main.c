@@ -101,6 +101,15 @@ static void take_globals(struct ctl *ctl, const struct args *args)
 	ctl->stop_after = args_global(args, "stop-after")->number;
 }
 
+/* The exit code, once it is known whether what was printed arrived. */
+static int leave(const struct ctl *ctl, int r)
+{
+	if ((!fflush(stdout) && !ferror(stdout)) || ctl->reader_left)
+		return r;
+	fputs("mcumgrctl: cannot write the output\n", stderr);
+	return r ? r : CODE_OTHER;
+}
+
 int main(int argc, char **argv)
 {
 	struct args args;
@@ -111,19 +120,19 @@ int main(int argc, char **argv)
 	text_setup();
 	if (argc == 2 && strcmp(argv[1], "--verbs") == 0) {
 		help_machine();
-		return CODE_DONE;
+		return leave(&ctl, CODE_DONE);
 	}
 	if (args_parse(argc, argv, &args) < 0)
 		return (int)failure_usage(&ctl);
 	if (args.help)
-		return help(&args);
+		return leave(&ctl, help(&args));
 	if (args_global(&args, "version")->given) {
 		puts("mcumgrctl " MCUMGRD_VERSION);
-		return CODE_DONE;
+		return leave(&ctl, CODE_DONE);
 	}
 	take_globals(&ctl, &args);
 	if (args.list_ports)
-		return list_ports(&ctl);
+		return leave(&ctl, list_ports(&ctl));
 	if (check(&ctl) < 0)
 		return (int)failure_usage(&ctl);
 	args.verb = ctl.verb;
@@ -132,9 +141,5 @@ int main(int argc, char **argv)
 	private_end();
 	free(ctl.device_found);
 	args_release(&args);
-	if ((fflush(stdout) || ferror(stdout)) && !ctl.reader_left) {
-		fputs("mcumgrctl: cannot write the output\n", stderr);
-		return r ? r : CODE_OTHER;
-	}
-	return r;
+	return leave(&ctl, r);
 }

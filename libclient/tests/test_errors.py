@@ -197,10 +197,11 @@ def test_where_the_socket_is(daemon, ctl, short_dir):
         assert f"{short_dir}/mcumgr/io.mcumgr" in fallback.err
 
 
-def test_output_that_cannot_be_written(daemon, ctl):
+@pytest.mark.parametrize("argv", [["os", "echo", "x"], ["--help"], ["help", "os", "echo"], ["--version"]])
+def test_output_that_cannot_be_written(daemon, argv):
     daemon.on("Echo", {"text": "x"})
     with open("/dev/full", "w") as full:
-        done = subprocess.run([program(), "os", "echo", "x"], stdout=full, stderr=subprocess.PIPE, text=True,
+        done = subprocess.run([program(), *argv], stdout=full, stderr=subprocess.PIPE, text=True,
                               env=environment(daemon.path), timeout=30)
     assert (done.returncode, done.stderr) == (1, "mcumgrctl: cannot write the output\n")
 
