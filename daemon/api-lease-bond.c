@@ -18,6 +18,8 @@ struct lease_bond {
 	pid_t pid;
 	uint64_t keep_ms;
 	unsigned int handles;
+	struct registry_observer observer; /* of one that is bound to a time, from tie to end */
+	bool working;
 };
 
 static void on_closed(uv_handle_t *handle)
@@ -79,15 +81,28 @@ static void on_exit_of(uv_poll_t *poll, int status _unused_, int events _unused_
 	lease_end(b->api->leases, b->lease, LEASE_EXITED);
 }
 
-/* A long update is a sign of its holder, too. */
+/* A long update is a sign of its holder, too, and so is a tty that another program has. */
 static bool works(const struct lease_bond *b)
 {
 	for (size_t i = 0; i < b->lease->board_count; i++) {
 		const struct device *d = registry_by_id(b->api->registry, lease_board_id(b->lease->boards[i]));
-		if (d && d->job)
+		if (d && (d->job || d->state == DEVICE_RELEASED))
 			return true;
 	}
 	return false;
+}
+
+/* The time begins with the end of the work. */
+static void on_change(struct registry_observer *o, const struct registry_change *change)
+{
+	struct lease_bond *b = container_of(o, struct lease_bond, observer);
+
+	if (!change->device || lease_of(b->api->leases, change->device->id) != b->lease)
+		return;
+	bool worked = b->working;
+	b->working = works(b);
+	if (worked && !b->working)
+		lease_bond_keep(b->lease, 0);
 }
 
 static void on_time(uv_timer_t *timer)
@@ -119,6 +134,8 @@ static void on_ended(struct lease *lease, enum lease_end why)
 
 	for (size_t i = 0; i < lease->board_count; i++)
 		log_info(lease_board_id(lease->boards[i]), "lease", "ended: %s", lease_end_text(why));
+	if (b->keep_ms)
+		registry_unobserve(b->api->registry, &b->observer);
 	b->lease = NULL;
 	lease_bond_free(b);
 }
@@ -130,6 +147,10 @@ void lease_bond_tie(struct lease_bond *b, struct lease *lease)
 	lease->ended = on_ended;
 	lease->bound_to = b->pid;
 	lease_bond_keep(lease, 0);
+	b->working = works(b);
+	b->observer.event = on_change;
+	if (b->keep_ms)
+		registry_observe(b->api->registry, &b->observer);
 	if (b->pidfd >= 0)
 		uv_poll_start(&b->poll, UV_READABLE, on_exit_of);
 }

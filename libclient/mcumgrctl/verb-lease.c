@@ -146,7 +146,7 @@ const struct verb lease_verbs[] = {
 		.method = "LeaseKeep",
 		.print = print_kept,
 		.help = "Keeps the lease in MCUMGR_LEASE that was taken with --for: its time begins anew. Every mcumgrctl with\n"
-			"MCUMGR_LEASE does so, too, and so does a job that runs on its boards" },
+			"MCUMGR_LEASE does so, too, and so does the end of a job or a release of its boards" },
 	{ .name = "release",
 		.summary = "hand a board's tty over to another program",
 		.options = release_options,

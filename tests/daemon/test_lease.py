@@ -376,6 +376,47 @@ def test_a_job_is_a_sign_of_life(rack, tmp_path):
     r.client().wait_device('a', lambda d: 'lease' not in d)
 
 
+def until(client):
+    return client.call('Leases')['leases'][0]['until']
+
+
+def test_the_time_begins_when_the_job_has_ended(rack, tmp_path):
+    """And not at the last of the looks at it."""
+    data, _ = simulator.make_image(tmp_path / 'image', '2.0.0')
+    r = rack()
+    c = r.ready()
+    file = c.put(data)['hash']
+    token = lock(r.client(), 'a', keepMs=3600000)['token']
+    step = r.client()
+    step.send('Update', {'device': 'a', 'file': file, 'lease': token}, more=True)
+    step.reply()
+    before = until(c)
+    while step.receive().get('continues'):
+        pass
+    r.ready('a')
+    assert until(c) > before
+
+
+def test_a_tty_in_other_hands_is_a_sign_of_life(rack):
+    """A flasher takes its time."""
+    r = rack()
+    c = r.ready()
+    token = lock(c, 'a', keepMs=60000)['token']
+    flasher = r.client()
+    flasher.call('Release', devices=['a'], lease=token)
+    told = c.call('LeaseKeep', lease=token, keepMs=100)['lease']['until']
+    for _ in range(3):  # its time has passed, and it has another
+        deadline = time.monotonic() + racks.SECONDS
+        while (now := until(c)) == told:
+            assert time.monotonic() < deadline
+        told = now
+    c.call('LeaseKeep', lease=token, keepMs=3600000)
+    told = until(c)
+    time.sleep(0.002)  # times are told in milliseconds
+    flasher.call('Reclaim')
+    assert until(c) > told
+
+
 def test_events(rack):
     r = rack('a', 'b')
     r.ready()
