@@ -68,6 +68,11 @@ static void no_memory(struct call *call)
 
 /* --- what stands in the way ------------------------------------------------------------------------------------------- */
 
+static const char *is_or_are(size_t count)
+{
+	return count == 1 ? "is" : "are";
+}
+
 /* Why the claim waits, as the parameters of DeviceBusy. *ret_text: the message. */
 static json_object *obstacle_json(struct lock *k, char **ret_text)
 {
@@ -75,7 +80,7 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 	const struct device *d;
 	_cleanup_free_ char *holder = NULL;
 	json_object *o = json_object_new_object();
-	size_t ready, ahead = lease_claim_ahead(k->api->leases, &k->claim);
+	size_t ready, ahead;
 	const char *id;
 	enum lease_obstacle why = lease_claim_obstacle(k->api->leases, &k->claim, &id, &ready);
 	int e = -1;
@@ -98,7 +103,8 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 		break;
 	case LEASE_AWAITED:
 		holder = strdup("");
-		e = asprintf(ret_text, "%zu others wait for %s already", ahead, id);
+		ahead = lease_claim_ahead(k->api->leases, &k->claim, id);
+		e = asprintf(ret_text, "%zu %s for %s already", ahead, ahead == 1 ? "other waits" : "others wait", id);
 		break;
 	default:
 		holder = strdup("");
@@ -109,14 +115,14 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 	api_put_string(o, "holder", holder ? holder : "");
 	if (k->claim.board_count < k->claim.count) {
 		free(*ret_text);
-		e = asprintf(ret_text, "%zu boards go by '%.80s' now, and %zu are asked for", k->claim.board_count,
-				api_string(k->call, "any"), k->claim.count);
+		e = asprintf(ret_text, "%zu boards go by '%.80s' now, and %zu %s asked for", k->claim.board_count,
+				api_string(k->call, "any"), k->claim.count, is_or_are(k->claim.count));
 		if (e < 0)
 			*ret_text = NULL;
 	} else if (k->claim.any && e >= 0) {
 		_cleanup_free_ char *first = TAKE_PTR(*ret_text);
-		if (asprintf(ret_text, "%zu of %zu boards are free, %zu are asked for; %s", ready, k->claim.board_count,
-				    k->claim.count, first) < 0)
+		if (asprintf(ret_text, "%zu of %zu boards are free, %zu %s asked for; %s", ready, k->claim.board_count,
+				    k->claim.count, is_or_are(k->claim.count), first) < 0)
 			*ret_text = NULL;
 	}
 	return o;
@@ -174,7 +180,7 @@ static void tell(struct lock *k)
 	k->told = text;
 	o = json_object_new_object();
 	api_put_string(o, "message", text);
-	api_put_int(o, "ahead", (int64_t)lease_claim_ahead(k->api->leases, &k->claim));
+	api_put_int(o, "ahead", (int64_t)lease_claim_ahead(k->api->leases, &k->claim, NULL));
 	call_continue(k->call, o);
 }
 

@@ -446,11 +446,15 @@ enum lease_obstacle lease_claim_obstacle(struct lease_book *book, struct lease_c
 	return found;
 }
 
-size_t lease_claim_ahead(struct lease_book *book, const struct lease_claim *claim)
+size_t lease_claim_ahead(struct lease_book *book, const struct lease_claim *claim, const char *id)
 {
+	struct lease_board *b = id ? find_board(book, id) : NULL;
 	size_t n = 0;
 
-	mark_boards(book, claim);
+	if (b)
+		b->mark = ++book->mark;
+	else
+		mark_boards(book, claim);
 	for (const struct lease_claim *c = book->claims; c && c != claim; c = c->next) {
 		bool shared = false;
 		for (size_t i = 0; i < c->board_count && !shared; i++)

@@ -114,8 +114,8 @@ void lease_withdraw(struct lease_book *book, struct lease_claim *claim);
  * boards it could have. */
 enum lease_obstacle lease_claim_obstacle(struct lease_book *book, struct lease_claim *claim, const char **ret_id,
 		size_t *ret_ready);
-/* Claims before it that want some of the same boards. */
-size_t lease_claim_ahead(struct lease_book *book, const struct lease_claim *claim);
+/* Claims before it that want some of the same boards; id: that one, of which it is (NULL: any). */
+size_t lease_claim_ahead(struct lease_book *book, const struct lease_claim *claim, const char *id);
 
 void lease_end(struct lease_book *book, struct lease *lease, enum lease_end why);
 /* Something that obstacle() goes by may have changed: a job ended, a board is ready. */

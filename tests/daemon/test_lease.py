@@ -175,7 +175,7 @@ def test_all_or_none(rack):
     # It holds nothing meanwhile, and is not overtaken.
     assert c.call('Configure', device='a', retries=1) == {}
     e = c.fails('Lock', devices=['a'])
-    assert e.name == 'DeviceBusy' and 'wait for a already' in e.parameters['message']
+    assert e.name == 'DeviceBusy' and '1 other waits for a already' in e.parameters['message']
     assert wait_in_line(single, 'a')['ahead'] == 1
     assert lock(c, 'c')['lease']['devices'] == ['c']
     holder.close()
@@ -206,6 +206,19 @@ def test_two_that_want_each_others_boards(rack):
         for client in first, y if first is x else x:
             client.reply()
             client.call('Unlock')
+
+
+def test_who_is_ahead(rack):
+    """Those who wait for the board that is named, not for any that is asked for."""
+    r = rack('a', 'b', 'c')
+    c = r.ready()
+    lock(r.client(), 'a')
+    for other in 'b', 'c', 'c':
+        wait_in_line(r.client(), 'a', other)
+    for devices, message in ((['b', 'c'], '1 other waits for b already'), (['c', 'b'], '2 others wait for c already')):
+        e = c.fails('Lock', devices=devices)
+        assert (e.name, e.parameters['message']) == ('DeviceBusy', message)
+    assert 'free, 1 is asked for; a is locked by' in c.fails('Lock', any='*').parameters['message']
 
 
 def test_a_pool(rack):

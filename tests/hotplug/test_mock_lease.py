@@ -101,7 +101,7 @@ def test_a_pool_follows_the_configuration(rack, testbed, boards):
     waiter = Stream(rack.socket, 'Lock', any='lab', wait=True)
     assert f'{first} is locked' in waiter.next()['message']
     rack.reload(LAB.format('', ''))
-    assert "0 boards go by 'lab' now, and 1 are asked for" in waiter.next()['message']
+    assert "0 boards go by 'lab' now, and 1 is asked for" in waiter.next()['message']
     assert rack.run('unlock', first, '--force').returncode == 0
     assert rack.run('lock', first, '--', 'true').returncode == 0, 'it is not in the pool any more'
     rack.reload(LAB.format('', 'tags = lab\n'))

@@ -293,7 +293,7 @@ START_TEST(waiters_have_a_limit)
 	for (size_t i = 0; i < LIMIT_LEASE_WAITERS; i++) {
 		line[i].claim.granted = granted;
 		ck_assert_int_eq(lease_ask(book, &line[i].claim, &holder, ids + 1, 1, 1, false, NULL), 0);
-		ck_assert_uint_eq(lease_claim_ahead(book, &line[i].claim), i);
+		ck_assert_uint_eq(lease_claim_ahead(book, &line[i].claim, NULL), i);
 	}
 	ck_assert_uint_eq(lease_book_waiting(book, "a"), LIMIT_LEASE_WAITERS);
 	holder.reason = strdup("stays the caller's");
