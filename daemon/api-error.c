@@ -157,6 +157,8 @@ static const char *unavailable_hint(const struct device *d)
 	case DEVICE_RELEASED:
 		return "another program has its tty; it is back when that has ended";
 	default:
+		if (d->config && d->config->probe == PROBE_NEVER)
+			return "with probe = passive there, nothing is sent but what clients ask for";
 		return "try again in a moment";
 	}
 }
@@ -170,7 +172,7 @@ void api_fail_unavailable(struct call *call, const struct device *d, const char 
 	api_put_string(o, "state", device_state_name(d));
 	api_put_string(o, "reason", reason);
 	api_fail(call, "DeviceUnavailable", o, unavailable_hint(d), "%s is %s%s%s", d->id, device_state_name(d),
-			reason ? ": " : "", reason ? reason : "");
+			!reason ? "" : d->state == DEVICE_READY ? ", but not for this: " : ": ", reason ? reason : "");
 }
 
 void api_fail_stopping(struct call *call)

@@ -221,7 +221,9 @@ def test_probe_never_and_passive(rack):
     c = r.client()
     c.wait_device('n', lambda d: d['state'] == 'ready')
     e = r.client().fails('Echo', device='n', text='hi')
-    assert e.name == 'DeviceUnavailable' and 'never' in (e.parameters['reason'] or '') + e.parameters['message']
+    assert (e.name, e.parameters['message']) == (
+        'DeviceUnavailable', 'n is ready, but not for this: its section says probe = never: nothing is sent to this port')
+    assert e.parameters['hint'].startswith('with probe = passive'), 'to try again would help nobody'
     assert r.sim.state('n')['rx_bytes'] == 0
     p = rack('p', probe='passive')
     p.client().wait_device('p', lambda d: d['state'] == 'ready')
