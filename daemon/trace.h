@@ -34,7 +34,7 @@ enum trace_kind {
 };
 const char *trace_kind_name(enum trace_kind kind);
 
-#define TRACE_TEXT 64 /* bytes of a text with its end; what is longer is cut */
+#define TRACE_TEXT 192 /* bytes of a text with its end: a path of /dev/serial and a sentence; what is longer is cut */
 
 /* As it is given and read. Only frames have numbers of SMP, only others have a text. */
 struct trace_entry {

@@ -94,7 +94,8 @@ static void interrupt_board(struct board *b)
 	} else if (flags & VERB_JOB && !b->ctl->detach) {
 		interrupt_cancel(b);
 	} else {
-		board_fail(b, CODE_CANCELLED, "Interrupted", "interrupted before the board's answer", NULL);
+		board_fail(b, CODE_CANCELLED, "Interrupted",
+			b->ctl->verb->expired ? "interrupted while waiting" : "interrupted before the board's answer", NULL);
 	}
 }
 

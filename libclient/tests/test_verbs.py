@@ -4,6 +4,7 @@
 import base64
 import json
 import re
+import signal
 
 import pytest
 
@@ -304,6 +305,15 @@ WAITS = [
      "mcumgrctl: not ready within 700 ms\n  b is quiet\n"),
     (["--timeout", "700ms"], [("current",)], 5, "", "mcumgrctl: not ready within 700 ms\n  there is no board\n"),
 ]
+
+
+def test_wait_for_is_interrupted(daemon, ctl):
+    daemon.on("Watch", {"event": "current", "number": 1, "time": "2026-01-02T03:04:05.678Z"}, Open())
+    process = ctl.start("wait-for", "a")
+    daemon.wait_call("Watch")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"mcumgrctl: a: interrupted while waiting\n")
 
 
 def test_watch_hubs(daemon, ctl):

@@ -62,7 +62,8 @@ def test_what_happens_to_the_line(rack):
     r.sim.command('a unplug')
     client.wait_device('a', lambda d: d['state'] == 'absent')
     client = r.client()
-    assert 'hung up' in entries(client, 'hang-up')[-1]['text'] and entries(client, 'close')
+    gone = f"{r.sim.path('a')} hung up: the board or its USB port has gone"
+    assert [entries(client, kind)[-1]['text'] for kind in ('hang-up', 'close')] == [gone, gone]
     r.sim.command('a plug')
     r.ready()
     assert len(entries(client, 'open')) == 2
