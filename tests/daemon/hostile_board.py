@@ -13,7 +13,8 @@ import smp_wire
 
 
 class Board:
-    """answers: {(group, id): payload}, bytes or what CBOR has; any other command is refused with rc 8."""
+    """answers: {(group, id): payload}, bytes or what CBOR has, or a function that makes one of a request's payload; any other
+    command is refused with rc 8."""
 
     def __init__(self, answers):
         self.answers = answers
@@ -56,6 +57,8 @@ class Board:
     def answer(self, message):
         op, _, _, group, sequence, number = struct.unpack('>BBHHBB', message[:8])
         payload = self.answers.get((group, number), {'rc': 8})
+        if callable(payload):
+            payload = payload(smp_wire.decode(message[8:]))
         if not isinstance(payload, bytes):
             payload = smp_wire.encode(payload)
         header = struct.pack('>BBHHBB', (op & 7) + 1, 8, len(payload), group, sequence, number)

@@ -4,7 +4,9 @@
 import base64
 import random
 import time
+import zlib
 
+import hostile_board
 import pytest
 
 
@@ -126,6 +128,41 @@ def test_a_file_that_stays_damaged_is_told(rack):
     failed = client.fails('FileWrite', device='a', path='/lfs1/f', data=base64.b64encode(content(3000)).decode())
     assert failed.name == 'ProtocolError' and failed.parameters['step'] == 'verify'
     assert 'twice: the file is damaged' in failed.parameters['message']
+
+
+class SummingBoard:
+    """A board with files whose only checksum is CRC-32; `change` is made to each number that it tells."""
+
+    def __init__(self, change=0):
+        self.data, self.change, self.sums = b'', change, 0
+        self.board = hostile_board.Board({
+            (0, 6): {'buf_size': 2048, 'buf_count': 4}, (8, 0): self.take, (8, 2): self.sum, (8, 4): {},
+            (8, 3): {'types': {'crc32': {'format': 0, 'size': 4}}}})
+
+    def take(self, request):
+        self.data = self.data[:request['off']] + request['data']
+        return {'off': len(self.data)}
+
+    def sum(self, _):
+        self.sums += 1
+        return {'type': 'crc32', 'len': len(self.data), 'output': zlib.crc32(self.data) ^ self.change}
+
+
+@pytest.mark.parametrize('change', [0, 1, 1 << 31])
+def test_a_board_that_has_another_checksum(rack, change):
+    sums = SummingBoard(change)
+    r = rack('a', arguments=['--port', f'{sums.board.path},name=sums,quiet_ms=10'])
+    c = r.ready('sums')
+    for size in (*range(1, 18), 4095, 70001):
+        data = base64.b64encode(content(size)).decode()
+        if change:
+            error = c.fails('FileWrite', device='sums', path='/a', data=data)
+            assert error.name == 'ProtocolError' and 'checksum' in error.parameters['message']
+        else:
+            assert c.call('FileWrite', device='sums', path='/a', data=data)['verified'] == 'crc32'
+        assert sums.data == content(size)
+    assert sums.sums
+    sums.board.close()
 
 
 def test_nothing_written_over_a_file_leaves_it_and_is_told(board):
