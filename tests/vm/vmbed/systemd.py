@@ -16,7 +16,7 @@ from . import image, packages
 from .guest import Guest
 
 ROOT_PACKAGES = ('systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'adduser', 'libjson-c5', 'libuv1', 'libudev1', 'libcbor0.8', 'libssl3',
-                 'libpcre2-8-0', 'libinih1', 'libsmartcols1')
+                 'libpcre2-8-0', 'libsmartcols1')
 SOURCE = Path(__file__).resolve().parents[3]
 DISK_BYTES = 600 << 20
 AGENT_UNIT = """
