@@ -236,7 +236,7 @@ static void on_reloaded(void *user, struct config *config, struct roles *roles)
 	roles_set_socket_group(roles, server_group(d->server));
 	api_set_roles(d->api, roles);
 	log_set_level(config->log_level);
-	log_info(NULL, "config", "reloaded: %zu device sections", config->device_count);
+	log_info(NULL, "config", "reloaded: %zu device section%s", config->device_count, config->device_count == 1 ? "" : "s");
 }
 
 static int complain(int error, const char *what, const char *text)

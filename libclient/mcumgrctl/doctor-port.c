@@ -78,8 +78,8 @@ static void check_holders(struct doctor *d, const char *node, bool managed)
 		others++;
 	}
 	if (!others && hidden) {
-		doctor_say(d, "holder", DOCTOR_UNKNOWN, "who has %s open: %zu processes of others may not be looked into", show(node),
-			hidden);
+		doctor_say(d, "holder", DOCTOR_UNKNOWN, "who has %s open: %zu process%s of others may not be looked into", show(node),
+			hidden, hidden == 1 ? "" : "es");
 		doctor_advise(d, "sudo mcumgrctl doctor sees them all.");
 	} else if (!others) {
 		doctor_say(d, "holder", DOCTOR_OK, "nobody else has %s open", show(node));
@@ -117,8 +117,8 @@ void doctor_port(struct doctor *d, const char *node, bool managed)
 		doctor_advise(d, "Is the board plugged in, and powered? mcumgrctl list --all-ports shows what is there.");
 		return;
 	}
-	/* A port that is the daemon's is none of the caller's. */
-	if (!managed && faccessat(AT_FDCWD, full, R_OK | W_OK, AT_EACCESS) < 0)
+	/* Where a daemon runs, ports are its own to open. */
+	if (!managed && !d->reachable && faccessat(AT_FDCWD, full, R_OK | W_OK, AT_EACCESS) < 0)
 		say_refused(d, node, &st);
 	check_holders(d, node, managed);
 }

@@ -194,7 +194,7 @@ def test_processes_that_may_not_be_looked_into(machine, doctor, open_to_others):
     os.chmod(machine.root / f"proc/{pid}/fd", 0o700)
     result = doctor("--json", "doctor", before=before)
     assert findings(result)["holder"] == (
-        "unknown", TTY, f"who has {TTY} open: 1 processes of others may not be looked into", "sudo mcumgrctl doctor sees them all.")
+        "unknown", TTY, f"who has {TTY} open: 1 process of others may not be looked into", "sudo mcumgrctl doctor sees them all.")
 
 
 @pytest.mark.parametrize("ids, kind, module, option", [
@@ -359,6 +359,15 @@ def test_no_section_manages_it(machine, doctor, daemon, word):
     assert "[device zephyr] has match = 2fe3:0100:0, which does not fit 2fe3:0100:2." in found["configured"][3]
     assert "One with match = 2fe3:0100:2 would" in found["configured"][3]
     assert found["holder"][:2] == ("ok", TTY)
+
+
+def test_the_caller_needs_no_right_to_what_the_daemon_would_open(machine, doctor, daemon, open_to_others):
+    before = as_other()
+    os.chmod(machine.tty("ttyACM0"), 0o600)
+    rack(daemon, ports=[PORT])
+    os.chmod(daemon.path, 0o666)
+    found = findings(doctor("--json", "doctor", socket=daemon.path, before=before))
+    assert found["configured"][0] == "problem" and "permission" not in found
 
 
 def test_a_console_beside_is_no_trouble(machine, doctor, daemon):
