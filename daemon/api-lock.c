@@ -58,7 +58,11 @@ static void on_closed_waiting(struct call *call)
 
 static void on_closed_looking(struct call *call)
 {
-	((struct lock *)call->user)->call = NULL;
+	struct lock *k = call->user;
+
+	k->call = NULL;
+	if (holder_look_away(&k->lookup))
+		lock_end(k);
 }
 
 static void no_memory(struct call *call)

@@ -194,6 +194,20 @@ int holder_look_up(uv_loop_t *loop, struct holder_lookup *l, const struct peer *
 	return 0;
 }
 
+bool holder_look_away(struct holder_lookup *l)
+{
+	struct holder_lookup **at = &waiting;
+
+	while (*at && *at != l)
+		at = &(*at)->next;
+	if (!*at)
+		return false;
+	*at = l->next;
+	if (!l->next)
+		waiting_end = at;
+	return true;
+}
+
 void holder_lookup_release(struct holder_lookup *l)
 {
 	lease_holder_release(&l->holder);

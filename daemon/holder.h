@@ -23,4 +23,6 @@ struct holder_lookup {
 /* said: the command as the client itself calls it, for a daemon that may not see the process; may be NULL. Frees nothing but its
  * own: holder_lookup_release afterwards. 0, -ENOMEM, or libuv's error; done() is not called then. */
 int holder_look_up(uv_loop_t *loop, struct holder_lookup *l, const struct peer *peer, const char *said);
+/* Nobody wants to know any more. true: it waited for a thread, and done() is not called; false: it is under way. */
+bool holder_look_away(struct holder_lookup *l);
 void holder_lookup_release(struct holder_lookup *l);

@@ -2,6 +2,7 @@
 """open and close of a tty that hang in the kernel: no other board and no client notices."""
 
 import os
+import re
 import select
 import signal
 import statistics
@@ -230,3 +231,36 @@ def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
         assert locker.reply()['token']
     for board in boards[1::2]:
         assert r.client().call('Lock', devices=[board])['token'], 'who has gone holds nothing'
+
+
+def test_who_has_gone_is_not_looked_up(rack, gate, monkeypatch):
+    """While a name service hangs clients come and go: nothing is kept of those who went."""
+    r = rack('a', arguments=('--log-level', 'debug'))
+    r.ready()
+    assert r.stop() == 0
+    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    monkeypatch.setenv('HANG_NAMES', str(gate.path))
+    r.start()
+    c = r.ready()
+    for i in range(300):
+        client = racks.Client(r.socket)
+        client.send('Lock', {'devices': ['a']})
+        client.close()
+        if i % 50 == 0:
+            c.call('Leases')
+    gate.wait()
+    first, last = r.client(), r.client()
+    for client in first, last:
+        client.send('Lock', {'devices': ['a'], 'wait': True})
+    c.call('Leases')
+    first.close()
+    c.call('Leases')
+    r.process.send_signal(signal.SIGTERM)
+    assert last.receive()['error'] == 'io.mcumgr.Stopping'
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there any more
+    gate.let_go()
+    assert r.process.wait(racks.SECONDS) == 0
+    timers = re.search(r'the loop has.* timer=(\d+)', r.text()[r.text().rindex('stopping ('):])[1]
+    assert int(timers) < 50, timers
