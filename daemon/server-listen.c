@@ -216,23 +216,32 @@ static void read_command(pid_t pid, char *command, size_t size)
 		close(fd);
 }
 
+/* As many as there are: up to 65536, and people in a directory service are in hundreds. */
+static void read_groups(int fd, struct peer *ret)
+{
+	socklen_t size = 0;
+	gid_t *groups;
+
+	/* The first call is only told how much room it takes; without groups it succeeds. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &size) == 0 || errno != ERANGE)
+		return;
+	groups = malloc(size);
+	if (groups && getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) == 0) {
+		ret->groups = TAKE_PTR(groups);
+		ret->group_count = size / sizeof(gid_t);
+	}
+	free(groups);
+}
+
 void server_read_peer(int fd, struct peer *ret)
 {
 	struct ucred credentials = { .pid = 0, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	socklen_t size = sizeof(credentials);
-	gid_t groups[256];
 
 	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
 	*ret = (struct peer){ .pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid };
 	read_command(ret->pid, ret->command, sizeof(ret->command));
-	size = sizeof(groups);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size) < 0 || size == 0)
-		return;
-	ret->groups = malloc(size);
-	if (!ret->groups)
-		return;
-	memcpy(ret->groups, groups, size);
-	ret->group_count = size / sizeof(gid_t);
+	read_groups(fd, ret);
 }
 
 bool server_peer_is_gone(int fd)

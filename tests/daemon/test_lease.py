@@ -598,6 +598,22 @@ def test_force_is_for_administrators(rack, tmp_path):
     assert holder.call('Unlock') == {'devices': ['a']}
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
+@pytest.mark.parametrize('count', [0, 255, 256, 300, 2000])
+def test_all_groups_of_a_user_count(rack, tmp_path, count):
+    """Directory services give people hundreds."""
+    config = tmp_path / 'conf'
+    config.write_text('[daemon]\nread = everybody\nchange = 4712\n')
+    r = rack('a', arguments=('-c', str(config)))
+    r.ready()
+    os.chmod(r.dir, 0o755)
+    os.chmod(r.socket, 0o666)
+    somebody = AS_SOMEBODY.replace('setgroups([])', f'setgroups([*range(100000, {100000 + count}), 4712])')
+    done = subprocess.run([sys.executable, '-c', somebody, r.socket, json.dumps({'method': 'io.mcumgr.Lock'})],
+                          capture_output=True, text=True, check=True)
+    assert 'token' in json.loads(done.stdout)['parameters'], done.stdout
+
+
 def test_a_crowd(rack):
     """Hundreds of clients that want everything at once, and leave in every state."""
     r = rack('a', 'b')
