@@ -14,6 +14,8 @@
 
 #include "daemon/server-private.h"
 
+#define GROUP_BYTES (1u << 20) /* large groups list their members */
+
 static void closep(int *fd)
 {
 	if (*fd >= 0)
@@ -87,12 +89,14 @@ static int remove_stale(const char *path, const struct sockaddr_un *address, cha
 
 static int find_group(const char *name, gid_t *ret, char **ret_text)
 {
-	char buffer[16384];
+	_cleanup_free_ char *buffer = malloc(GROUP_BYTES);
 	struct group group, *found = NULL;
-	int e = getgrnam_r(name, &group, buffer, sizeof(buffer), &found);
+	int e = buffer ? getgrnam_r(name, &group, buffer, GROUP_BYTES, &found) : ENOMEM;
 
+	if (e != 0 && e != ENOENT && e != ESRCH) /* some name services say these of names that they do not have */
+		return fail(-e, ret_text, "the group '%s' for the socket cannot be looked up: %s", name, strerror(e));
 	if (!found)
-		return fail(e ? -e : -ENOENT, ret_text, "there is no group '%s' for the socket", name);
+		return fail(-ENOENT, ret_text, "there is no group '%s' for the socket", name);
 	*ret = group.gr_gid;
 	return 0;
 }

@@ -117,15 +117,16 @@ class Client:
 
 
 class Rack:
-    """Simulated boards, each on a port of its name, and a daemon. keys: of all boards, or a dict of each board's."""
+    """Simulated boards, each on a port of its name, and a daemon. keys: of all boards, or a dict of each board's. before: a
+    command that the daemon is started through."""
 
-    def __init__(self, boards=('a',), keys='', arguments=(), **settings):
+    def __init__(self, boards=('a',), keys='', arguments=(), before=(), **settings):
         each = keys if isinstance(keys, dict) else {b: keys for b in boards}
         self.sim = simulator.Simulator(*(f'{b},reset_delay_ms=50,boot_ms=50{"," + each[b] if each[b] else ""}' for b in boards))
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix='rack'))
         self.socket = str(self.dir / 'io.mcumgr')
         options = ''.join(f',{key}={value}' for key, value in {'quiet_ms': 100, **settings}.items())
-        self.words = [program(), '--socket', self.socket, '--state-dir', str(self.dir / 'state'), *arguments]
+        self.words = [*before, program(), '--socket', self.socket, '--state-dir', str(self.dir / 'state'), *arguments]
         self.boards = boards
         for board in boards:
             self.words += ['--port', f'{self.sim.path(board)},name={board}{options}']

@@ -21,6 +21,19 @@ def test_socket_file(rack):
     r.start()
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason='only root has a file of groups of its own')
+def test_a_group_of_thousands(rack, tmp_path):
+    """A name service hands over the names of all members."""
+    members = ','.join(f'somebody-with-a-name-{i}' for i in range(3000))
+    (tmp_path / 'group').write_text(f'root:x:0:\ncrowd:x:4711:{members}\n')
+    (tmp_path / 'conf').write_text('[daemon]\ngroup = crowd\n')
+    words = ['unshare', '--mount', 'sh', '-c', f'mount --bind {tmp_path}/group /etc/group && exec "$@"', 'sh']
+    if subprocess.run([*words, 'true'], check=False, capture_output=True).returncode:
+        pytest.skip('no namespaces to be had here')
+    r = rack('a', arguments=('-c', str(tmp_path / 'conf')), before=words)
+    assert os.stat(r.socket).st_gid == 4711
+
+
 def test_a_daemon_that_was_killed_leaves_no_trouble(rack):
     r = rack()
     r.ready()
