@@ -49,7 +49,7 @@ static void listen_to(struct doctor *d, const char *id, struct heard *h)
 
 	json_object_object_add(parameters, "device", json_object_new_string(id));
 	json_object_object_add(parameters, "backlog", json_object_new_int(LOOK_AT_LINES));
-	reply = doctor_call(d, "Console", parameters, NULL);
+	reply = doctor_call(d, "Console", parameters, NULL, NULL);
 	for (i = 0; i < member_count(reply, "lines"); i++)
 		hear_line(h, member_at(reply, "lines", i));
 }
@@ -121,7 +121,7 @@ static bool answers(struct doctor *d, const char *id, char **ret_error)
 
 	json_object_object_add(parameters, "device", json_object_new_string(id));
 	json_object_object_add(parameters, "text", json_object_new_string("mcumgrctl doctor"));
-	reply = doctor_call(d, "Echo", parameters, ret_error);
+	reply = doctor_call(d, "Echo", parameters, ret_error, NULL);
 	return reply;
 }
 

@@ -94,7 +94,9 @@ static void say_refused(struct doctor *d, const char *node, const struct stat *s
 	_cleanup_free_ char *group = host_group_name(st->st_gid);
 
 	doctor_say(d, "permission", DOCTOR_PROBLEM, "you may not open %s, which belongs to the group %s", show(node), group);
-	if ((st->st_mode & 0060) != 0060)
+	if (st->st_gid == 0)
+		doctor_advise(d, "Nobody should join that one: mcumgrctl suggest --udev prints rules that give it to dialout.");
+	else if ((st->st_mode & 0060) != 0060)
 		doctor_advise(d, "The group may not either: sudo chmod g+rw %s", show(node));
 	else if (host_listed_in_group(st->st_gid) && !host_in_group(st->st_gid))
 		doctor_advise(d, "You are in that group from your next login on: log in again, or newgrp %s.", group);

@@ -64,7 +64,10 @@ static void not_allowed(struct doctor *d, const char *socket)
 		return;
 	}
 	group = host_group_name(st.st_gid);
-	if (host_in_group(st.st_gid))
+	if (st.st_gid == 0)
+		doctor_advise(d, "Its group is root, which nobody should join: group = mcumgr in the [daemon] section, or "
+				 "SocketGroup=mcumgr of mcumgrd.socket, gives it to another one.");
+	else if (host_in_group(st.st_gid))
 		doctor_advise(d, "Its group %s, which you are in, may not write to it: chmod g+rw, or SocketMode=0660.", group);
 	else if (host_listed_in_group(st.st_gid))
 		doctor_advise(d, "You are in its group %s from your next login on: log in again, or newgrp %s.", group, group);
@@ -144,7 +147,7 @@ static void cannot_connect(struct doctor *d, int error)
 
 void doctor_service(struct doctor *d)
 {
-	_cleanup_free_ char *error = NULL;
+	_cleanup_free_ char *error = NULL, *hint = NULL;
 	int r;
 
 	if (mcumgr_new(&d->ctl->connection) < 0)
@@ -155,7 +158,7 @@ void doctor_service(struct doctor *d)
 		cannot_connect(d, r);
 		return;
 	}
-	d->ports = doctor_call(d, "Ports", NULL, &error);
+	d->ports = doctor_call(d, "Ports", NULL, &error, &hint);
 	d->reachable = d->ports;
 	if (d->reachable) {
 		doctor_say(d, "service", DOCTOR_OK, "the daemon answers on %s", show(mcumgr_socket(d->ctl->connection)));
@@ -163,7 +166,7 @@ void doctor_service(struct doctor *d)
 	}
 	doctor_say(d, "service", DOCTOR_PROBLEM, "the daemon on %s says: %s", show(mcumgr_socket(d->ctl->connection)),
 		show(error));
-	doctor_advise(d, "journalctl -u mcumgrd -n 20");
+	doctor_advise(d, "%s", hint ? show(hint) : "journalctl -u mcumgrd -n 20");
 }
 
 /* --- the machine -------------------------------------------------------------------------------------------------- */

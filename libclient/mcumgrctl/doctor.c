@@ -70,7 +70,7 @@ const char *doctor_result_name(enum doctor_result result)
 	return names[result];
 }
 
-json_object *doctor_call(struct doctor *d, const char *method, json_object *parameters, char **ret_error)
+json_object *doctor_call(struct doctor *d, const char *method, json_object *parameters, char **ret_error, char **ret_hint)
 {
 	struct mcumgr_error *error = NULL;
 	json_object *reply = NULL;
@@ -78,6 +78,8 @@ json_object *doctor_call(struct doctor *d, const char *method, json_object *para
 
 	if (r < 0 && ret_error)
 		*ret_error = format("%s", error ? error->message : mcumgr_message(d->ctl->connection));
+	if (error && error->hint && ret_hint)
+		*ret_hint = format("%s", error->hint);
 	mcumgr_error_free(error);
 	return r < 0 ? NULL : reply;
 }

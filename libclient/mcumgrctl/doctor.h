@@ -55,8 +55,9 @@ bool doctor_has_problem(const struct doctor *d);
 const char *doctor_result_name(enum doctor_result result);
 void doctor_release(struct doctor *d);
 
-/* The call failed, and said why to nobody: a reply (a new reference), or NULL. ret_error may be NULL; else malloc'd. */
-json_object *doctor_call(struct doctor *d, const char *method, json_object *parameters, char **ret_error);
+/* The call failed, and said why to nobody: a reply (a new reference), or NULL. ret_error and ret_hint may be NULL; else malloc'd, and
+ * the hint is left alone where there is none. */
+json_object *doctor_call(struct doctor *d, const char *method, json_object *parameters, char **ret_error, char **ret_hint);
 
 /* doctor-service.c: the daemon and its socket; the machine as a whole. Connects. */
 void doctor_service(struct doctor *d);

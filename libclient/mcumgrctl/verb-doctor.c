@@ -79,7 +79,7 @@ static void examine_hub(struct doctor *d, json_object *hub)
 static void examine_all(struct doctor *d)
 {
 	_cleanup_free_ char *error = NULL;
-	_cleanup_json_ json_object *reply = doctor_call(d, "List", NULL, &error);
+	_cleanup_json_ json_object *reply = doctor_call(d, "List", NULL, &error, NULL);
 	size_t i, n = member_count(reply, "devices"), hubs = member_count(reply, "hubs");
 
 	if (!reply)

@@ -101,6 +101,12 @@ def test_what_listens_is_no_daemon(doctor, short_dir, daemon):
     assert result.code == 1 and findings(result)["service"][0] == "problem"
 
 
+def test_whose_role_is_missing_hears_who_gives_it(doctor, daemon):
+    daemon.on("Ports", Error("PermissionDenied", role="read", message="Ports needs the role 'read'", hint="ask an administrator"))
+    found = findings(doctor("--json", "doctor", socket=daemon.path))["service"]
+    assert "needs the role 'read'" in found[2] and found[3] == "ask an administrator", "no log says more"
+
+
 def test_a_configuration_with_errors(machine, doctor):
     if not (build_dir() / "daemon/mcumgrd").exists():
         pytest.skip("no daemon is built")
@@ -130,23 +136,24 @@ def open_to_others(short_dir):
     os.chmod(short_dir, 0o755)
 
 
-@pytest.mark.parametrize("members, says", [
-    ("", "Join its group rack and log in again: sudo usermod -aG rack"),
-    (str(OTHER), "You are in its group rack from your next login on: log in again, or newgrp rack"),
+@pytest.mark.parametrize("gid, members, says", [
+    (777, "", "Join its group rack and log in again: sudo usermod -aG rack"),
+    (777, str(OTHER), "You are in its group rack from your next login on: log in again, or newgrp rack"),
+    (0, "", "Its group is root, which nobody should join"),
 ])
-def test_the_socket_may_not_be_used(machine, doctor, short_dir, open_to_others, members, says):
+def test_the_socket_may_not_be_used(machine, doctor, short_dir, open_to_others, gid, members, says):
     before = as_other()
     machine.file("etc/group", f"other:x:1:\nrack:x:777:root,{members}\n")
     path = short_dir / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        os.chown(path, 0, 777)
+        os.chown(path, 0, gid)
         os.chmod(path, 0o660)
         result = doctor("--json", "doctor", socket=path, before=before)
     assert result.code == 1
     assert findings(result)["permission"][:3] == ("problem", None, f"you may not use {path}")
-    assert says in findings(result)["permission"][3]
+    assert says in findings(result)["permission"][3] and "usermod -aG root" not in findings(result)["permission"][3]
 
 
 @pytest.mark.parametrize("mode, groups, members, says", [
@@ -167,6 +174,13 @@ def test_the_tty_may_not_be_opened(machine, doctor, open_to_others, mode, groups
         return
     assert found["permission"][:3] == ("problem", TTY, f"you may not open {TTY}, which belongs to the group dialout")
     assert says in found["permission"][3]
+
+
+def test_nobody_is_told_to_join_root(machine, doctor, open_to_others):
+    before = as_other()
+    os.chmod(machine.tty("ttyACM0"), 0o660)
+    advice = findings(doctor("--json", "doctor", before=before))["permission"][3]
+    assert "suggest --udev" in advice and "usermod" not in advice
 
 
 @pytest.mark.parametrize("name, advice", [
