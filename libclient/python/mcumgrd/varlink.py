@@ -94,7 +94,9 @@ class Connection:
     def _send(self, method: str, parameters: Dict[str, Any], more: bool) -> None:
         if self._closed:
             raise DaemonUnreachable("the connection to the daemon is closed")
-        if self._broken or self._pid != os.getpid():
+        if self._pid != os.getpid():
+            self._drop()
+        if self._broken:
             self._connect()
             self._broken = False
         call: Dict[str, Any] = {"method": method, "parameters": {k: v for k, v in parameters.items() if v is not None}}

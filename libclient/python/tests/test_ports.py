@@ -113,8 +113,8 @@ os.waitpid(child, 0)
 def test_a_forked_child_leaves_its_parents_client_alone(sim, what):
     """Though it has a copy of all that the parent has open, also while the parent closes the client."""
     path = sim("a").path("a")
-    done = subprocess.run([sys.executable, "-c", FORKS, path, what], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": PACKAGE})
+    argv = [sys.executable, "-W", "error:unclosed:ResourceWarning", "-c", FORKS, path, what]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": PACKAGE})
     assert (done.stdout, done.stderr) == ("after the child\nover a new connection\n0 False\n", "")
 
 
