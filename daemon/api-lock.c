@@ -132,20 +132,22 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 	return o;
 }
 
-static void refuse(struct lock *k, const char *prefix, const char *hint)
+static void refuse(struct lock *k, const char *prefix)
 {
 	_cleanup_free_ char *text = NULL;
 	json_object *o = obstacle_json(k, &text);
+	bool held = json_object_object_get(o, "lease"), waited = *prefix;
 	struct call *call = take_call(k);
 
 	lease_withdraw(k->api->leases, &k->claim);
 	lock_end(k);
-	api_fail(call, "DeviceBusy", o, hint, "%s%s", prefix, text ? text : "it is not free");
+	api_fail(call, "DeviceBusy", o, waited ? NULL : held ? API_HINT_HELD : API_HINT_WAIT, "%s%s", prefix,
+			text ? text : "it is not free");
 }
 
 static void on_time(uv_timer_t *timer)
 {
-	refuse(timer->data, "it waited in vain: ", NULL);
+	refuse(timer->data, "it waited in vain: ");
 }
 
 /* --- the wait --------------------------------------------------------------------------------------------------------- */
@@ -336,7 +338,7 @@ static void wait_or_refuse(struct lock *k)
 	int64_t limit = api_int(k->call, "waitMs", 0);
 
 	if (limit == 0 && !api_bool(k->call, "wait", false)) {
-		refuse(k, "", API_HINT_HELD);
+		refuse(k, "");
 		return;
 	}
 	k->call->user = k;

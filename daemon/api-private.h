@@ -130,7 +130,8 @@ struct api_client *lease_bond_client(const struct lease *lease);
 json_object *api_lease_json(struct registry *registry, const struct lease *lease);
 /* token: of a lease that is not there (any more); NULL: none was named. */
 void api_fail_no_lease(struct api *api, struct call *call, const char *token);
-#define API_HINT_HELD "mcumgrctl lock --wait waits in line for it; mcumgrctl unlock --force takes it away from its holder"
+#define API_HINT_WAIT "mcumgrctl lock --wait waits in line for it"
+#define API_HINT_HELD API_HINT_WAIT "; mcumgrctl unlock --force takes it away from its holder"
 void api_fail_held(struct api *api, struct call *call, const char *id, const struct lease *lease);
 
 json_object *api_device_json(const struct device *d);

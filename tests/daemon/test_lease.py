@@ -218,6 +218,8 @@ def test_who_is_ahead(rack):
     for devices, message in ((['b', 'c'], '1 other waits for b already'), (['c', 'b'], '2 others wait for c already')):
         e = c.fails('Lock', devices=devices)
         assert (e.name, e.parameters['message']) == ('DeviceBusy', message)
+        assert e.parameters['hint'] == 'mcumgrctl lock --wait waits in line for it', 'there is nobody to take it away from'
+    assert 'unlock --force' in c.fails('Lock', devices=['a']).parameters['hint']
     assert 'free, 1 is asked for; a is locked by' in c.fails('Lock', any='*').parameters['message']
 
 
