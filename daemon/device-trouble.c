@@ -52,7 +52,6 @@ static void leave_alone(struct device *d, const char *what, unsigned int count)
 {
 	const struct config_device *c = d->config;
 
-	log_warning(d->id, "device", "is broken: %s %u times within %g s", what, count, c->broken_window_ms / 1000.0);
 	device_probe_cancel(d);
 	device_boot_cancel(d);
 	device_arm(d, 0);

@@ -65,7 +65,8 @@ void device_set_state(struct device *d, enum device_state state, const char *for
 	if (state != d->state) {
 		d->since_us = wall_us();
 		d->private->since_ms = uv_hrtime() / 1000000;
-		log_info(d->id, "device", "%s%s%s", state_names[state], reason ? ": " : "", reason ? reason : "");
+		log_write(state == DEVICE_BROKEN ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, d->id, "device", "%s%s%s", state_names[state],
+				reason ? ": " : "", reason ? reason : "");
 	}
 	d->state = state;
 	free(d->reason);

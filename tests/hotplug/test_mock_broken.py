@@ -26,6 +26,8 @@ def test_flapping_usb_is_left_alone(rack, testbed, boards):
     flap(testbed, board, 5)
     device = rack.wait(mark, event='broken', id=name)
     assert device['reason'] == 'was attached 5 times within 600 s'
+    told = [line for line in rack.daemon.errors().splitlines() if 'times within' in line and 'debug' not in line]
+    assert len(told) == 1 and 'warning' in told[0], told
     had = board.state()
     flap(testbed, board, 3)
     assert rack.devices()[0]['state'] == 'broken'
