@@ -117,8 +117,8 @@ struct mcumgr_reply {
 
 /* Non-zero from a reply that continues stops the stream by closing the connection (and is the last call of this func);
  * otherwise it means nothing. The callback may send, close, and connect anew (-ECANCELED: it is the handle's owner who closes,
- * connects or frees it), and must not free the handle. Blocking calls in the callback of a stream fail with -EDEADLK: they
- * would wait for its end. Make them on another handle. */
+ * connects or frees it), and must not free the handle. Blocking calls, and mcumgr_process(), in the callback of a stream
+ * fail with -EDEADLK: they would wait for its end. Make them on another handle. */
 typedef int (*mcumgr_reply_func)(struct mcumgr *m, const struct mcumgr_reply *reply, void *user);
 
 /* Queues a call. timeout_ms: as mcumgr_set_timeout(), for this call; 0: for ever. func is called at least once, with
@@ -131,7 +131,7 @@ short mcumgr_events(const struct mcumgr *m); /* POLLIN, POLLOUT; ask before ever
 int mcumgr_wait_ms(const struct mcumgr *m);  /* until the next deadline; -1: there is none */
 
 /* Reads, writes, calls back, and looks at deadlines; never waits. Errors: the connection is closed now, and every
- * pending call was called back with that error. */
+ * pending call was called back with that error; but for -EDEADLK, see above. */
 int mcumgr_process(struct mcumgr *m);
 
 #ifdef __cplusplus

@@ -242,6 +242,8 @@ int mcumgr_process(struct mcumgr *m)
 
 	if (m->fd < 0)
 		return client_say(m, -ENOTCONN, "not connected to a daemon");
+	if (m->streaming == m->generation)
+		return client_say(m, -EDEADLK, "a stream's callback must return before the next reply can be processed");
 	sent = flush_output(m);
 	/* What came before the connection broke still counts. */
 	r = read_input(m);

@@ -505,6 +505,28 @@ START_TEST(blocking_call_in_a_stream)
 }
 END_TEST
 
+static int process_within(struct mcumgr *handle, json_object *reply, void *user)
+{
+	int *ret = user;
+
+	(void)reply;
+	*ret = mcumgr_process(handle);
+	return 9;
+}
+
+/* The end of the stream must not come while the callback of a reply before it runs. */
+START_TEST(process_in_a_stream)
+{
+	int r = 0;
+
+	connected();
+	answer("{\"continues\":true,\"parameters\":{}}");
+	answer("{\"parameters\":{}}");
+	ck_assert_int_eq(mcumgr_call_stream(m, "Watch", NULL, process_within, &r, NULL), 9);
+	ck_assert_int_eq(r, -EDEADLK);
+}
+END_TEST
+
 START_TEST(json_call)
 {
 	char *reply = NULL;
@@ -815,6 +837,7 @@ int main(void)
 	tcase_add_test(tests, where_to_connect);
 	tcase_add_test(tests, blocking_call);
 	tcase_add_test(tests, blocking_call_in_a_stream);
+	tcase_add_test(tests, process_in_a_stream);
 	tcase_add_test(tests, json_call);
 	tcase_add_test(tests, list_boards);
 	tcase_add_loop_test(tests, improper_replies, 0, sizeof(improper) / sizeof(improper[0]));
