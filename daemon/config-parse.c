@@ -167,6 +167,13 @@ static bool has_comment(const char *value)
 	return false;
 }
 
+/* "ABC" in quotation marks would never match either. */
+static bool is_quoted(const char *value)
+{
+	size_t size = strlen(value);
+	return size >= 2 && (*value == '"' || *value == '\'') && value[size - 1] == *value;
+}
+
 static void take_assignment(struct parser *p, char *text)
 {
 	char reason[640], *equals = strchr(text, '=');
@@ -184,6 +191,10 @@ static void take_assignment(struct parser *p, char *text)
 		return;
 	if (has_comment(value)) {
 		problem(p, "%s: a comment needs a line of its own", key);
+		return;
+	}
+	if (is_quoted(value)) {
+		problem(p, "%s: values stand without quotation marks", key);
 		return;
 	}
 	bool good = true;

@@ -15,10 +15,12 @@
 
 /* --- what it is chosen by ----------------------------------------------------------------------------------------- */
 
-/* Whether a line of the configuration gives it back: nothing that cannot be shown, is stripped or is a comment. */
+/* Whether a line of the configuration gives it back: nothing that cannot be shown, is stripped, quoted or a comment. */
 static bool survives(const char *value)
 {
 	if (!value || !*value || strlen(value) > VALUE_MAX || *value == ' ' || value[strlen(value) - 1] == ' ')
+		return false;
+	if ((*value == '"' || *value == '\'') && value[strlen(value) - 1] == *value)
 		return false;
 	return strcmp(show(value), value) == 0 && !strstr(value, " #") && !strstr(value, " ;");
 }

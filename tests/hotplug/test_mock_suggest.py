@@ -131,6 +131,14 @@ def test_names_that_are_taken_are_not_given_again(rack, testbed, silent_pty):
     assert rack.check(config + done.stdout).returncode == 0
 
 
+def test_a_serial_number_that_no_line_can_hold(rack, testbed, silent_pty):
+    plug(testbed, silent_pty, ftdi('1-1', '"A50285BI"'))
+    rack.start('')
+    done = rack.run('suggest', '--all')
+    assert sections(done.stdout) == {'ft232r': f'path = {HUB}1\nalias = ft232r'}
+    assert rack.check(done.stdout).returncode == 0
+
+
 def test_the_newest_board_alone_is_suggested(rack, testbed, silent_pty):
     plug(testbed, silent_pty, ftdi('1-1', 'A1234567'))
     rack.start('')

@@ -183,6 +183,8 @@ static const struct complaint {
 	{ "[device a]\nmatch = 2fe3\\K:00\nserial = x\n",
 		"FILE:2: bad value '2fe3\\K:00' for match; bad regular expression at character 5: \\K is not supported" },
 	{ "[device a]\nmatch = 2fe3:00ab # left\nserial = x\n", "FILE:2: match: a comment needs a line of its own" },
+	{ "[device a]\nserial = \"ABC\"\nalias = 'b'\n",
+		"FILE:2: serial: values stand without quotation marks\nFILE:3: alias: values stand without quotation marks" },
 	{ "[device a b]\nserial = x\n", "FILE:1: [device a b]: a name has 1 to 64 letters, digits, '.', '_' and '-'" },
 	{ "[device]\nserial = x\n", "FILE:1: [device ]: a name has 1 to 64 letters, digits, '.', '_' and '-'" },
 	{ "[devices a]\nserial = x\n", "FILE:1: unknown section [devices a]; allowed: [daemon], [device NAME]" },
