@@ -27,6 +27,7 @@ struct table *table_new(const char *const *columns)
 
 	if (!t || !(t->scols = scols_new_table()))
 		out_of_memory();
+	scols_table_enable_noencoding(t->scols, 1); /* cells are clean already, and it would escape escapes */
 	while (columns[t->columns])
 		t->columns++;
 	t->widths = calloc(t->columns, sizeof(*t->widths));

@@ -157,6 +157,15 @@ def test_board_text_is_harmless(daemon, ctl, text, shown):
     assert "\x1b" not in error and "\x9b" not in error and "\u202e" not in error
 
 
+@pytest.mark.parametrize("text,shown", [
+    ("\x1b[2J\x07", r"\x1b[2J\x07"), (r"C:\x41", r"C:\x41"), ("\u202eevil", r"\u202eevil"), ("gr\u00fc\u00df", "gr\u00fc\u00df"),
+])
+def test_board_text_is_the_same_in_tables(daemon, ctl, text, shown):
+    lease = {"devices": ["a"], "user": "u", "since": "2026-01-01T00:00:00.000Z", "waiting": 0, "reason": text, "command": text}
+    daemon.on("Leases", {"leases": [lease]})
+    assert ctl("leases").out.splitlines()[1].split()[-2:] == [shown, shown]
+
+
 def test_no_daemon(ctl, daemon, short_dir):
     missing = ctl("--socket", str(short_dir / "none"), "list")
     assert missing.code == 9
