@@ -113,7 +113,7 @@ static int bind_closed(int fd, const struct sockaddr_un *address)
 
 static int open_to_group(const char *path, const char *group, char **ret_text)
 {
-	gid_t gid;
+	gid_t gid = (gid_t)-1; /* as it is */
 	int e;
 
 	if (group) {
