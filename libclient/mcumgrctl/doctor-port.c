@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "libclient/mcumgrctl/doctor.h"
@@ -104,6 +105,12 @@ static void say_refused(struct doctor *d, const char *node, const struct stat *s
 		doctor_advise(d, "sudo usermod -aG %s $USER, and log in again", group);
 }
 
+/* A folder such as /dev/serial, a disk, or /dev/null and its kind (devices of memory). */
+static bool is_no_tty(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) || S_ISBLK(st->st_mode) || (S_ISCHR(st->st_mode) && major(st->st_rdev) == 1);
+}
+
 void doctor_port(struct doctor *d, const char *node, bool managed)
 {
 	_cleanup_free_ char *full = host_path(node);
@@ -117,6 +124,11 @@ void doctor_port(struct doctor *d, const char *node, bool managed)
 	if (stat(full, &st) < 0) {
 		doctor_say(d, "port", DOCTOR_PROBLEM, "there is no %s", show(node));
 		doctor_advise(d, "Is the board plugged in, and powered? mcumgrctl list --all-ports shows what is there.");
+		return;
+	}
+	if (is_no_tty(&st)) {
+		doctor_say(d, "port", DOCTOR_PROBLEM, "%s is no serial port", show(node));
+		doctor_advise(d, "mcumgrctl -s lists those on USB.");
 		return;
 	}
 	/* Where a daemon runs, ports are its own to open. */

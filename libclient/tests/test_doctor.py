@@ -266,6 +266,9 @@ def test_boards_named_without_a_daemon(machine, doctor):
     assert findings(doctor("--json", "-d", "/dev/ttyACM0", "doctor"))["holder"][1] == "/dev/ttyACM0"
     assert findings(doctor("--json", "-s", "/dev/ttyACM9", "doctor"))["port"][:3] == (
         "problem", "/dev/ttyACM9", "there is no /dev/ttyACM9")
+    (machine.root / "dev/serial").mkdir()
+    assert findings(doctor("--json", "doctor", "/dev/serial"))["port"][:3] == (
+        "problem", "/dev/serial", "/dev/serial is no serial port")
     assert findings(doctor("--json", "doctor", "left"))["board"][0] == "unknown"
     twice = doctor("-d", "a", "doctor", "b")
     assert twice.code == 2 and "named twice" in twice.err
