@@ -6,6 +6,7 @@
 
 #include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/failure.h"
+#include "libclient/mcumgrctl/private.h"
 #include "libclient/mcumgrctl/text.h"
 #include "libclient/mcumgrctl/trace.h"
 #include "proto/json.h"
@@ -73,6 +74,14 @@ enum next board_fail(struct board *b, enum exit_code code, const char *error, co
 	return NEXT_DONE;
 }
 
+/* The next daemon looks at the board, and says what it found. */
+static enum exit_code fail_with_job(struct board *b, const char *message)
+{
+	_cleanup_free_ char *hint = format("Once it runs again, mcumgrctl job watch %s tells what became of the board.", show(b->job));
+
+	return failure_local(b->ctl, b->name, CODE_DAEMON, "ConnectionLost", message, hint);
+}
+
 static void fail_connection(struct board *b, int result)
 {
 	_cleanup_free_ char *message = format("%s", mcumgr_message(b->connection));
@@ -80,7 +89,10 @@ static void fail_connection(struct board *b, int result)
 
 	if (b->finished)
 		return;
-	code = failure_connection(b->ctl, b->name, b->connection, result);
+	if (result == -ECONNRESET && b->job && !private_is_on())
+		code = fail_with_job(b, message);
+	else
+		code = failure_connection(b->ctl, b->name, b->connection, result);
 	board_finish(b, code, code == CODE_PERMISSION ? "PermissionDenied" : "daemon", message);
 }
 

@@ -65,7 +65,7 @@ static int put(struct ctl *ctl, const uint8_t *data, size_t size, json_object **
 	ctl->subject = args_text(ctl->args, "file");
 	r = ctl_call(ctl, "ImagePut", parameters, ret_reply);
 	ctl->subject = NULL;
-	if (r == CODE_IMAGE && takes_any(ctl) && !ctl->json)
+	if (r == CODE_IMAGE && size > 0 && takes_any(ctl) && !ctl->json)
 		fputs("  With --any it is uploaded all the same.\n", stderr);
 	/* A message over its limit is no call that the daemon could answer: it hangs up. */
 	if (r == CODE_DAEMON && strlen(text) > MESSAGE_USUAL && !ctl->json)

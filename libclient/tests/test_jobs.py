@@ -88,7 +88,9 @@ def test_bad_image(daemon, ctl, image):
     update, upload = ctl("firmware", "update", image), ctl("image", "upload", image)
     assert (update.code, update.err) == (8, f"mcumgrctl: {image}: it is an ELF file\n  Send zephyr.signed.bin.\n")
     assert upload.err == update.err + "  With --any it is uploaded all the same.\n"
-    assert daemon.methods() == ["ImagePut", "ImagePut"]
+    open(image, "wb").close()
+    assert ctl("image", "upload", image).err == update.err
+    assert daemon.methods() == ["ImagePut"] * 3
 
 
 def test_file_too_large_for_a_message(daemon, ctl, tmp_path):
@@ -195,6 +197,7 @@ def test_daemon_dies_while_updating(put, ctl, image):
     put.on("Update", step("upload", 5, 0, 1000), Close())
     result = ctl("-d", "rack-1", "firmware", "update", image)
     assert result.code == 9 and "rack-1: the daemon on" in result.err and "closed the connection" in result.err
+    assert result.err.endswith("\n  Once it runs again, mcumgrctl job watch 7 tells what became of the board.\n")
 
 
 # ---- Ctrl-C ----
