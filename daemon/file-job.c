@@ -20,25 +20,34 @@ static void common(struct file_job *f, struct parameters *p, const char *what)
 	parameters_format(p, "message", "%s: %s", f->path, what);
 }
 
+/* No step: that a command is not there is not known of a job alone, and the error is the one that plain calls end with. */
+static int fail_unsupported(struct file_job *f)
+{
+	struct parameters p = {0};
+
+	parameters_text(&p, "device", f->job.device_id);
+	parameters_int(&p, "group", SMP_FS);
+	parameters_int(&p, "command", 0);
+	parameters_format(&p, "message", "%s: the board has no file commands", f->path);
+	parameters_text(&p, "hint", "build its firmware with CONFIG_MCUMGR_GRP_FS=y");
+	return job_fail(&f->job, -EREMOTEIO, "NotSupported", parameters_finish(&p));
+}
+
 static int fail_status(struct file_job *f, const struct smp_status *status)
 {
 	const char *name = smp_rc_name(status->group, status->rc), *text = smp_rc_text(status->group, status->rc);
 	const char *group = status->group >= 0 ? smp_group_name((unsigned int)status->group) : NULL;
-	bool unsupported = smp_status_unsupported(status);
 	_cleanup_free_ char *what = NULL;
 	struct parameters p = {0};
 
+	if (smp_status_unsupported(status))
+		return fail_unsupported(f);
 	if (asprintf(&what, "the board answered with error %" PRIu64 " %s: %s", status->rc, name ? name : "(unknown)",
 			    status->reason ? status->reason : text ? text : "no reason given") < 0)
 		what = NULL;
-	common(f, &p, unsupported ? "the board has no file commands" : what ? what : "the board answered with an error");
-	if (status->group >= 0 || unsupported)
-		parameters_int(&p, "group", unsupported ? SMP_FS : status->group);
-	if (unsupported) {
-		parameters_int(&p, "command", 0);
-		parameters_text(&p, "hint", "build its firmware with CONFIG_MCUMGR_GRP_FS=y");
-		return job_fail(&f->job, -EREMOTEIO, "NotSupported", parameters_finish(&p));
-	}
+	common(f, &p, what ? what : "the board answered with an error");
+	if (status->group >= 0)
+		parameters_int(&p, "group", status->group);
 	parameters_text(&p, "groupName", group);
 	parameters_uint(&p, "rc", status->rc);
 	parameters_text(&p, "name", name);

@@ -123,6 +123,18 @@ def test_errors_that_no_honest_board_has(rack, image, answer, expected):
     board.close()
 
 
+def test_a_board_without_files(rack):
+    """The error is one that the interface has, of jobs too."""
+    import hostile_board
+    board = hostile_board.Board({(0, 6): {'buf_size': 2048, 'buf_count': 1}})
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    for method, more in ('FileRead', {}), ('FileWrite', {'data': 'YQ=='}), ('FileStatus', {}):
+        error = c.fails(method, device='hostile', path='/a', **more)
+        assert error.name == 'NotSupported' and error.parameters['group'] == 8
+    board.close()
+
+
 def test_bootloader_with_an_odd_name(rack, image):
     """Whoever asks for it: a probe, or an update of a board that did not answer the probe."""
     import hostile_board
