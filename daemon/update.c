@@ -120,6 +120,8 @@ void update_adopt(struct job *job, struct device *device)
 
 	if (device_job_begin(device, job) < 0) {
 		struct parameters p = {0};
+		parameters_text(&p, "device", job->device_id);
+		parameters_text(&p, "step", job->step->name);
 		parameters_text(&p, "message", "another job began on the board before this one could go on");
 		job_fail(job, -ECANCELED, "Cancelled", parameters_finish(&p));
 		job_abort(job, -ECANCELED);

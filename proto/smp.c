@@ -112,7 +112,10 @@ int smp_status_decode(const struct value *reply, uint16_t request_group, struct 
 
 	const struct value *reason = value_get(reply, "rsn");
 	if (status.failed && reason && reason->kind == VALUE_TEXT) {
-		status.reason = value_to_text(reason);
+		struct value start = *reason;
+		if (start.size > SMP_REASON_MAX)
+			start.size = SMP_REASON_MAX;
+		status.reason = value_to_text(&start);
 		if (!status.reason)
 			return -ENOMEM;
 	}

@@ -11,6 +11,7 @@
 
 #define SMP_HEADER_SIZE 8
 #define SMP_MESSAGE_MAX (SMP_HEADER_SIZE + 65535)
+#define SMP_REASON_MAX 512 /* bytes: real ones are a few words, and they go into messages and records */
 
 enum smp_op { SMP_READ = 0, SMP_READ_REPLY = 1, SMP_WRITE = 2, SMP_WRITE_REPLY = 3 };
 
@@ -73,7 +74,7 @@ struct smp_status {
 	bool failed;
 	int group;
 	uint64_t rc;
-	char *reason; /* `rsn`, cleaned, or NULL; malloc'd */
+	char *reason; /* `rsn`, cleaned, or NULL; malloc'd. Of one that is longer than SMP_REASON_MAX, the beginning. */
 };
 
 /* Reads err, rc and the old ret map in the order of SMP §4. request_group 9: rc beside o is the shell's result. */

@@ -123,6 +123,23 @@ def test_errors_that_no_honest_board_has(rack, image, answer, expected):
     board.close()
 
 
+def test_an_endless_reason_does_not_cost_the_error_its_parameters(rack, image):
+    """Neither in the answer nor in what the next daemon knows of the job."""
+    import hostile_board
+    slots = [{'slot': 0, 'version': '1.0.0', 'hash': bytes(32), 'active': True, 'confirmed': True}]
+    reason = '\x01' * 511 + 'é' * 20000
+    board = hostile_board.Board({(0, 6): {'buf_size': 2048, 'buf_count': 1}, (1, 0): {'images': slots}, (1, 1): {'rc': 1, 'rsn': reason}})
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    before = c.fails('Update', device='hostile', file=c.put(image.data)['hash'])
+    assert before.name == 'DeviceError' and before.parameters['reason'] == '\x01' * 511 + '\ufffd'
+    assert r.stop() == 0
+    r.start()
+    job, = r.ready('hostile').call('Jobs')['jobs']
+    assert job['error'] == {'error': 'io.mcumgr.DeviceError', 'parameters': before.parameters}
+    board.close()
+
+
 def test_a_board_without_files(rack):
     """The error is one that the interface has, of jobs too."""
     import hostile_board
