@@ -18,6 +18,7 @@
 
 #define LOOK_MS 100 /* how often a terminal that nobody has open is looked at: the kernel tells of hang-ups only */
 #define RETRY_MS 50 /* when the board takes no more keystrokes */
+#define TELL_MS 10000 /* between two lines of the log about what is lost */
 #define KEYS_BYTES 1024
 #define OUT_BYTES (LIMIT_CONSOLE_LINE_BYTES + 2) /* a piece and its end */
 #define BAUD 115200 /* what programs see; it means nothing */
@@ -37,6 +38,8 @@ struct terminal {
 	uint8_t keys[KEYS_BYTES]; /* read, not taken yet */
 	size_t key_count;
 	uint64_t dropped;
+	uint64_t untold; /* of them, since the log told of some */
+	uint64_t told_ms;
 };
 
 static void on_timer(uv_timer_t *timer);
@@ -146,6 +149,24 @@ static int make_pty(struct terminal *t)
 
 /* --- what the board prints ---------------------------------------------------------------------------------------- */
 
+static void tell_lost(struct terminal *t)
+{
+	if (!t->untold)
+		return;
+	log_warning(t->name, "terminal", "whoever has %s open reads too slowly: %" PRIu64 " lines are lost", t->link, t->untold);
+	t->untold = 0;
+	t->told_ms = uv_hrtime() / 1000000;
+}
+
+/* A board that prints without end is read too slowly again and again: the log need not grow with it. */
+static void lose(struct terminal *t, uint64_t lines)
+{
+	t->dropped += lines;
+	t->untold += lines;
+	if (!t->told_ms || uv_hrtime() / 1000000 - t->told_ms >= TELL_MS)
+		tell_lost(t);
+}
+
 static bool fill(struct terminal *t)
 {
 	struct console_piece p;
@@ -153,11 +174,8 @@ static bool fill(struct terminal *t)
 	t->out_sent = t->out_size = 0;
 	if (!console_read(&t->reader, true, &p))
 		return false;
-	if (p.dropped) {
-		log_warning(t->name, "terminal", "whoever has %s open reads too slowly: %" PRIu64 " lines are lost", t->link,
-				p.dropped);
-		t->dropped += p.dropped;
-	}
+	if (p.dropped)
+		lose(t, p.dropped);
 	memcpy(t->out, p.text, p.size);
 	t->out_size = p.size;
 	if (!p.more && p.cr)
@@ -213,6 +231,7 @@ static void hung_up(struct terminal *t)
 	console_unfollow(&t->reader);
 	uv_poll_stop(&t->poll);
 	termios_discard_output(t->master); /* the next one shall not read what this one left */
+	tell_lost(t);
 	log_info(t->name, "terminal", "%s is no longer in use", t->link);
 	uv_timer_start(&t->timer, on_timer, LOOK_MS, 0);
 }

@@ -119,14 +119,33 @@ def test_one_who_does_not_read_holds_nothing_up(rack):
     reader = r.client()
     reader.send('Console', {'device': 'a', 'follow': True, 'backlog': 0}, more=True)
     reader.reply()
+    begin = time.monotonic()
     for i in range(40):  # more than the kernel holds for a pseudo-terminal, by far
         r.sim.command('a console ' + (50 * 'y' + r'\n') * 150 + rf'end {i}\n')
         while not any(line['text'] == f'end {i}' for line in reader.reply()['lines']):
             pass
         assert client.call('Echo', device='a', text=str(i)) == {'text': str(i)}
     t.expect(b'end 39\n')
-    lost = sum(int(line.split(' lines are lost')[0].split()[-1]) for line in r.text().splitlines() if 'lines are lost' in line)
+    t.close()
+    wait_log(r, 'is no longer in use')
+    told = [line for line in r.text().splitlines() if 'lines are lost' in line]
+    lost = sum(int(line.split(' lines are lost')[0].split()[-1]) for line in told)
     assert lost > 0 and lost + t.text.count(b'\n') == 40 * 151
+    assert len(told) <= 2 + (time.monotonic() - begin) / 10, 'the log grows with what is lost'
+
+
+def test_one_who_reads_slowly_does_not_fill_the_log(rack):
+    """A board that prints more than its terminal's reader takes loses lines each time that a piece is read."""
+    r = rack('a', tty='yes', console_lines=20)
+    client = r.ready()
+    t = opened(r)
+    begin = time.monotonic()
+    for i in range(40):
+        r.sim.command('a console ' + r'y\n' * 2000)
+        assert client.call('Echo', device='a', text=str(i)) == {'text': str(i)}
+        os.read(t.fd, 2048)
+    told = r.text().count('reads too slowly')
+    assert 1 <= told <= 2 + (time.monotonic() - begin) / 10
     t.close()
 
 
