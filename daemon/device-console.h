@@ -55,4 +55,5 @@ void device_sides_update(struct device *d); /* after its ports or the one of the
 struct port *device_side_take(struct device_console *dc, const char *node);
 void device_side_give(struct device_console *dc, const char *node, struct port *port);
 void device_side_close(struct device_console *dc);
+struct port *device_side_let_go(struct device_console *dc); /* the caller closes it; NULL: there is none */
 int device_side_type(struct device_console *dc, const uint8_t *data, size_t size, const char **ret_text);

@@ -12,6 +12,7 @@
 /* Outlives the board if it must: a close may hang in the kernel. */
 struct device_released {
 	struct device *device; /* NULL: nobody wants to know any more */
+	unsigned int closing;  /* ttys, and the turn of the loop in which all this began */
 	void (*done)(void *user);
 	void *user;
 };
@@ -20,6 +21,8 @@ static void on_closed(void *user)
 {
 	struct device_released *r = user;
 
+	if (--r->closing > 0)
+		return;
 	if (r->device) {
 		r->device->private->released = NULL;
 		r->done(r->user);
@@ -27,29 +30,33 @@ static void on_closed(void *user)
 	free(r);
 }
 
-/* There was no port to be closed; but nothing is done inside the call that starts it. */
+/* Nothing is done inside the call that starts it, be there a port or not. */
 static void on_turn(uv_handle_t *handle)
 {
 	on_closed(handle->data);
 	free(handle);
 }
 
+static void close_port(struct device_released *r, struct port *port)
+{
+	if (!port)
+		return;
+	r->closing++;
+	port_close_then(port, on_closed, r);
+}
+
+/* Also those that are only printed on: a flasher may use any. */
 static int close_for(struct device *d, struct device_released *r, const char *reason)
 {
 	uv_idle_t *turn = calloc(1, sizeof(*turn));
-	struct port *port;
 
 	if (!turn)
 		return -ENOMEM;
+	r->closing = 1;
 	device_stop_watching(d);
 	for (struct device_console *dc = d->consoles; dc; dc = dc->next)
-		device_side_close(dc);
-	port = device_take_port(d, reason);
-	if (port) {
-		free(turn);
-		port_close_then(port, on_closed, r);
-		return 0;
-	}
+		close_port(r, device_side_let_go(dc));
+	close_port(r, device_take_port(d, reason));
 	uv_idle_init(d->private->loop, turn);
 	turn->data = r;
 	uv_close((uv_handle_t *)turn, on_turn);

@@ -49,7 +49,7 @@ static void received(void *user, const uint8_t *data, size_t size)
 
 static const struct port_callbacks callbacks = {.opened = opened, .failed = failed, .received = received};
 
-static struct port *take(struct device_console *dc)
+struct port *device_side_let_go(struct device_console *dc)
 {
 	uv_timer_stop(&dc->side_retry);
 	free(TAKE_PTR(dc->side_node));
@@ -58,7 +58,7 @@ static struct port *take(struct device_console *dc)
 
 void device_side_close(struct device_console *dc)
 {
-	port_close(take(dc));
+	port_close(device_side_let_go(dc));
 }
 
 struct port *device_side_take(struct device_console *dc, const char *node)
@@ -67,7 +67,7 @@ struct port *device_side_take(struct device_console *dc, const char *node)
 		return NULL;
 	/* One that is not open yet may be opened anew as well. */
 	if (port_is_open(dc->side))
-		return take(dc);
+		return device_side_let_go(dc);
 	device_side_close(dc);
 	return NULL;
 }

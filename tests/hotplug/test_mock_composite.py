@@ -144,6 +144,29 @@ def test_a_port_that_somebody_holds_is_awaited(rack, composite, printing):
     assert printing.read() == b''
 
 
+@pytest.mark.parametrize('testbed', ['namespace'], indirect=True)  # no other library is preloaded there
+def test_both_ports_are_handed_over(rack, testbed, composite, tmp_path, monkeypatch):
+    """A flasher may use either, as soon as it runs: also the one whose close takes longer."""
+    gate = tmp_path / 'gate'
+    os.mkfifo(gate)
+    monkeypatch.setattr(testbed, 'prefix', [*testbed.prefix, 'env', f'LD_PRELOAD={os.environ["HANG_LIBRARY"]}',
+                        'ASAN_OPTIONS=verify_asan_link_order=0', 'HANG_TTY=/dev/ttyACM0', f'HANG_CLOSE={gate}'])
+    rack.start(RACK)
+    composite.plug()
+    composite.ready()
+    release = rack.popen('release', 'b0', '--', 'echo', 'handed over')
+    with open(gate, 'wb'):  # once the daemon hangs there
+        with open(composite.sim.tty, 'rb', buffering=0) as other:
+            fcntl.flock(other, fcntl.LOCK_EX)
+        for _ in range(3):
+            assert [d['state'] for d in rack.devices()] == ['released']
+        assert not select.select([release.stdout], [], [], 0.2)[0]
+        gate.unlink()
+        gate.write_bytes(b'')  # nobody hangs there any more
+    out, _ = release.communicate(timeout=60)
+    assert out.splitlines()[-1] == 'handed over'
+
+
 @pytest.mark.parametrize('testbed', ['namespace'], indirect=True)  # umockdev tells other numbers of ttys than they have
 def test_ports_that_were_kept_open_go_on(rack, manager, testbed, composite, printing):
     """A restart under a service manager that keeps them: neither port is closed, and nothing is sent to either."""
