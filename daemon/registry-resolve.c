@@ -26,9 +26,20 @@ static bool has_tag(const struct device *d, const char *selector)
 	return d->config && config_has_tag(d->config, selector);
 }
 
+/* Links in /dev are the system's own. Elsewhere, and where anybody may put one, a client's path may lead to a disk that hangs. */
+static bool may_be_followed(const char *path)
+{
+	static const char *const of_anybody[] = {"/dev/shm/", "/dev/mqueue/", "/dev/fd/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(of_anybody); i++)
+		if (strncmp(path, of_anybody[i], strlen(of_anybody[i])) == 0)
+			return false;
+	return strncmp(path, "/dev/", strlen("/dev/")) == 0 && !strstr(path, "/../");
+}
+
 static bool leads_to(const char *selector, const char *tty)
 {
-	return tty && (strcmp(tty, selector) == 0 || is_same_file(tty, selector));
+	return tty && (strcmp(tty, selector) == 0 || (may_be_followed(selector) && is_same_file(tty, selector)));
 }
 
 /* That of any port of the board, not only of the one that carries SMP. */

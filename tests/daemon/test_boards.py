@@ -207,6 +207,18 @@ def test_a_port_that_others_hold(rack):
     r.ready()
 
 
+def test_a_path_of_a_client_is_not_followed_anywhere(rack, tmp_path):
+    """Where it leads may be a disk that hangs; /dev does not."""
+    r = rack()
+    c = r.ready()
+    tty = os.path.realpath(r.sim.path('a'))
+    for path in (str(r.sim.path('a')), tty):
+        assert c.call('Echo', device=path, text='x') == {'text': 'x'}
+    (tmp_path / 'link').symlink_to(tty)
+    for path in (str(tmp_path / 'link'), f'/dev/..{tmp_path}/link'):
+        assert c.fails('Echo', device=path, text='x').name == 'NoSuchDevice'
+
+
 def test_a_tty_that_comes_later(rack):
     r = rack()
     r.ready()
