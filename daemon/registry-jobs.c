@@ -116,35 +116,68 @@ static void save_ended(struct registry *r, struct job *job)
 	prune(r);
 }
 
+/* A record of a job that runs, on its way to the disk. */
+struct saving {
+	struct job *job; /* a reference */
+	void (*done)(void *user);
+	void *user;
+};
+
 static void recorded(void *user, const char *id _unused_)
 {
-	struct job *job = user;
+	struct saving *s = user;
 
-	if (--job->unrecorded == 0 && job->recorded)
-		job->recorded(job);
+	if (--s->job->unrecorded == 0 && s->job->recorded)
+		s->job->recorded(s->job);
+	job_unref(s->job);
+	if (s->done)
+		s->done(s->user);
+	free(s);
+}
+
+static int save_running(struct registry *r, struct job *job, struct saving *s)
+{
+	_cleanup_(record_freep) struct record *record = NULL;
+
+	int e = record_new(&record);
+	if (e == 0)
+		e = update_remember(job, record);
+	if (e < 0)
+		return e;
+	job_ref(job)->unrecorded++;
+	e = state_save_later(r->state, r->loop, "jobs", job->id, record, recorded, s);
+	if (e == 0)
+		return 0;
+	job->unrecorded--;
 	job_unref(job);
+	return e;
+}
+
+void registry_job_save_then(struct registry *r, struct job *job, void (*done)(void *user), void *user)
+{
+	struct saving *s = malloc(sizeof(*s));
+	int e = -ENOMEM;
+
+	if (s) {
+		*s = (struct saving){.job = job, .done = done, .user = user};
+		e = save_running(r, job, s);
+	}
+	if (e == 0)
+		return;
+	if (e != -ENOENT)
+		cannot_record(job, e);
+	free(s);
+	if (done)
+		done(user);
 }
 
 void registry_job_save(struct registry *r, struct job *job)
 {
-	_cleanup_(record_freep) struct record *record = NULL;
 
-	if (!job_running(job)) {
+	if (job_running(job))
+		registry_job_save_then(r, job, NULL, NULL);
+	else
 		save_ended(r, job);
-		return;
-	}
-	int e = record_new(&record);
-	if (e == 0)
-		e = update_remember(job, record);
-	if (e == -ENOENT)
-		return;
-	job_ref(job)->unrecorded++;
-	if (e == 0)
-		e = state_save_later(r->state, r->loop, "jobs", job->id, record, recorded, job);
-	if (e == 0)
-		return;
-	cannot_record(job, e);
-	recorded(job, job->id);
 }
 
 /* --- ended -------------------------------------------------------------------------------------------------------- */

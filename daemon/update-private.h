@@ -61,7 +61,7 @@ struct update {
 	/* the request under way */
 	struct request request;
 	bool pending;
-	bool held; /* until the record of what it leads to is on the disk */
+	int (*held)(struct update *u); /* what waits until the record of what it leads to is on the disk; or NULL */
 	const struct answer *answer; /* inside end() */
 
 	/* what the board said */
@@ -111,8 +111,10 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		unsigned int answer_ms);
 int update_ask_state(struct update *u);
 void update_stop(struct job *job); /* the steps' leave() */
-/* Before what leads there is sent: on record, because a daemon may die at any time. Requests wait for that. */
+/* Before what leads there is sent: on record, because a daemon may die at any time. update_ask waits for that; what sends
+ * otherwise does by update_hold, while job.unrecorded: JOB_WAIT. go: JOB_WAIT or an error. */
 void update_reach(struct update *u, enum update_phase phase);
+int update_hold(struct update *u, int (*go)(struct update *u));
 void update_recorded(struct job *job);
 uint64_t update_now(struct update *u);
 unsigned int update_boot_timeout(const struct update *u); /* ms */

@@ -58,9 +58,10 @@ static int submit(struct update *u)
 {
 	int r = u->job.device ? device_submit(u->job.device, &u->request) : -ENODEV;
 
-	if (r == 0)
-		u->pending = true;
-	return r;
+	if (r < 0)
+		return r;
+	u->pending = true;
+	return JOB_WAIT;
 }
 
 int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct writer *payload, enum smp_repeat repeat,
@@ -81,25 +82,27 @@ int update_ask(struct update *u, uint8_t op, uint16_t group, uint8_t id, struct 
 		.user = u,
 	};
 	int r = writer_finish(payload, &u->request.payload, &u->request.payload_size);
-	if (r == 0 && u->job.unrecorded) {
-		u->held = true;
-		job_set_deadline(&u->job, 0);
-		return JOB_WAIT;
-	}
-	if (r == 0)
-		r = submit(u);
-	return r < 0 ? r : JOB_WAIT;
+	if (r < 0)
+		return r;
+	return u->job.unrecorded ? update_hold(u, submit) : submit(u);
+}
+
+int update_hold(struct update *u, int (*go)(struct update *u))
+{
+	u->held = go;
+	job_set_deadline(&u->job, 0);
+	return JOB_WAIT;
 }
 
 void update_recorded(struct job *job)
 {
 	struct update *u = update_of(job);
 
-	if (!u->held)
+	int (*go)(struct update *u) = TAKE_PTR(u->held);
+	if (!go)
 		return;
-	u->held = false;
 	job_set_deadline(job, job->step->deadline_ms);
-	int r = submit(u);
+	int r = go(u);
 	if (r < 0)
 		job_complete(job, r);
 }
@@ -117,7 +120,8 @@ void update_stop(struct job *job)
 
 	if (u->pending && job->device)
 		device_cancel(job->device, &u->request);
-	u->pending = u->held = false;
+	u->pending = false;
+	u->held = NULL;
 	transfer_run_stop(TAKE_PTR(u->run));
 	if (u->awaiting && job->device)
 		device_await_cancel(job->device);

@@ -100,6 +100,10 @@ static int send_begin(struct update *u)
 		return update_fail_protocol(u, "the board's buffer is too small for an upload",
 				"the firmware needs a larger CONFIG_MCUMGR_TRANSPORT_NETBUF_SIZE");
 	update_reach(u, PHASE_UPLOADING);
+	if (r == 0 && u->job.unrecorded) {
+		transfer_free(t);
+		return update_hold(u, send_begin);
+	}
 	if (r == 0)
 		r = transfer_run_start(u->job.device, t, u->options.timeout_ms,
 				!u->recovery && config.sha ? &resuming_callbacks : &run_callbacks, u, &u->run);

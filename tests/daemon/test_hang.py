@@ -205,6 +205,32 @@ def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeyp
     assert updates.is_new(r.sim.state('a'), new)
 
 
+def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, tmp_path):
+    """The next daemon must not go on with what somebody was told to be cancelled."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there yet
+    r = hanging('HANG_RENAME')
+    c, updater, canceller = r.ready(), r.client(), r.client()
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
+    job = updates.until(updater, 'mark')['job']
+    os.unlink(gate.path)
+    os.mkfifo(gate.path)
+    r.sim.command('b unplug')
+    gate.wait()
+    canceller.send('JobCancel', {'job': job})
+    for _ in range(3):
+        assert [j['state'] for j in c.call('Jobs')['jobs']] == ['running']
+    assert not select.select([canceller.socket], [], [], 0)[0]
+    os.unlink(gate.path)
+    open(gate.path, 'w').close()  # nobody hangs there any more
+    gate.let_go()
+    assert canceller.reply() == {}
+    r.sim.command('a clear-faults')
+    assert updates.follow(updater).name == 'Cancelled'
+
+
 def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
     """Whoever asks for a lease has to wait for the name of its holder. Files are put, and boards updated, all the same."""
     boards = [f'b{i}' for i in range(16)]

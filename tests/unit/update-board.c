@@ -35,7 +35,8 @@ int device_submit(struct device *d, struct request *request)
 {
 	if (d->state == DEVICE_ABSENT)
 		return -ENODEV;
-	if (request == &bench->u->request)
+	/* Chunks of an upload that goes on may pass the record of what was asked meanwhile. */
+	if (!bench->u->run || request == &bench->u->request)
 		ck_assert_msg(!bench->u->job.unrecorded, "%s is sent before it is on record", bench->u->job.step->name);
 	ck_assert_uint_lt(pending_count, PENDING_MAX);
 	pending[pending_count++] = request;
