@@ -116,6 +116,16 @@ class Client:
                 return reply['device']
 
 
+def come_and_go(rack, client):
+    """300 clients that ask for a lease and are gone before it is even known who they are; another one is served meanwhile."""
+    for i in range(300):
+        comer = Client(rack.socket)
+        comer.send('Lock', {'devices': ['a']})
+        comer.close()
+        if i % 50 == 0:
+            client.call('Leases')
+
+
 class Rack:
     """Simulated boards, each on a port of its name, and a daemon. keys: of all boards, or a dict of each board's. before: a
     command that the daemon is started through."""

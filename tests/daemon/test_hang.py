@@ -39,6 +39,26 @@ class Gate:
         os.close(self.fd)
         self.fd = None
 
+    def stand_open(self):
+        """Nobody hangs there from now on: a plain file ends at once."""
+        os.unlink(self.path)
+        open(self.path, 'w').close()
+        if self.fd is not None:
+            self.let_go()
+
+    def shut(self):
+        """Whoever comes hangs there again."""
+        os.unlink(self.path)
+        os.mkfifo(self.path)
+
+
+def preload(monkeypatch, **variables):
+    """The daemon that is started next hangs where these say (hang.c)."""
+    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(value))
+
 
 @pytest.fixture
 def gate(tmp_path):
@@ -55,10 +75,7 @@ def hanging(rack, gate, monkeypatch):
     def begin(where):
         r = rack('a', 'b')
         r.stop()
-        monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
-        monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
-        monkeypatch.setenv('HANG_TTY', str(r.sim.path('a')))
-        monkeypatch.setenv(where, str(gate.path))
+        preload(monkeypatch, HANG_TTY=r.sim.path('a'), **{where: gate.path})
         r.start()
         return r
 
@@ -120,10 +137,7 @@ def test_a_board_that_is_there_before_its_job(rack, gate, tmp_path, monkeypatch,
     file = updates.begin(c, new, detached=True)
     job = updates.until(c, step)['job']
     assert r.stop(signal.SIGKILL) == -signal.SIGKILL
-    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
-    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
-    monkeypatch.setenv('HANG_FILE', str(r.dir / 'state/images' / file))
-    monkeypatch.setenv('HANG_FOPEN', str(gate.path))
+    preload(monkeypatch, HANG_FILE=r.dir / 'state/images' / file, HANG_FOPEN=gate.path)
     r.start()
     gate.wait()
     c = r.ready()
@@ -140,10 +154,7 @@ def test_the_daemon_ends_while_its_configuration_is_read_again(rack, gate, monke
     file = r.dir / 'mcumgrd.conf'
     file.write_text('[daemon]\nlog_level = debug\n')
     r.words += ['--config', str(file)]
-    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
-    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
-    monkeypatch.setenv('HANG_TTY', str(file))
-    monkeypatch.setenv('HANG_OPEN', str(gate.path))
+    preload(monkeypatch, HANG_TTY=file, HANG_OPEN=gate.path)
     first = threading.Thread(target=lambda: (gate.wait(), gate.let_go()))
     first.start()
     r.start()
@@ -174,9 +185,7 @@ def test_a_state_directory_that_hangs(hanging, gate, monkeypatch):
     c = r.ready()
     for board in ('a', 'b'):
         assert statistics.median(echo_times(c, board)) < MOST_SECONDS
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there any more
-    gate.let_go()
+    gate.stand_open()
     assert r.stop() == 0
     for board in ('a', 'b'):
         text = (r.dir / 'state/boards' / board).read_text()
@@ -197,9 +206,7 @@ def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeyp
         assert statistics.median(echo_times(c, board)) < MOST_SECONDS
     assert not select.select([updater.socket], [], [], 0)[0], 'nothing was promised'
     assert not updates.is_new(r.sim.state('a'), new)
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there any more
-    gate.let_go()
+    gate.stand_open()
     replies = list(updates.steps(updater))
     assert replies[0]['step'] == 'check' and replies[-1]['outcome'] == 'updated'
     assert updates.is_new(r.sim.state('a'), new)
@@ -208,24 +215,20 @@ def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeyp
 def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, tmp_path):
     """The next daemon must not go on with what somebody was told to be cancelled."""
     monkeypatch.setenv('HANG_RECORD', 'b')
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there yet
+    gate.stand_open()
     r = hanging('HANG_RENAME')
     c, updater, canceller = r.ready(), r.client(), r.client()
     r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
     updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
     job = updates.until(updater, 'mark')['job']
-    os.unlink(gate.path)
-    os.mkfifo(gate.path)
+    gate.shut()
     r.sim.command('b unplug')
     gate.wait()
     canceller.send('JobCancel', {'job': job})
     for _ in range(3):
         assert [j['state'] for j in c.call('Jobs')['jobs']] == ['running']
     assert not select.select([canceller.socket], [], [], 0)[0]
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there any more
-    gate.let_go()
+    gate.stand_open()
     assert canceller.reply() == {}
     r.sim.command('a clear-faults')
     assert updates.follow(updater).name == 'Cancelled'
@@ -237,9 +240,7 @@ def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
     r = rack(*boards)
     r.ready()
     assert r.stop() == 0
-    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
-    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
-    monkeypatch.setenv('HANG_NAMES', str(gate.path))
+    preload(monkeypatch, HANG_NAMES=gate.path)
     r.start()
     c = r.ready()
     lockers = [r.client() for _ in boards]
@@ -250,9 +251,7 @@ def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
     assert updates.run(c, new, 'b0')['outcome'] == 'updated'
     for locker in lockers[1::2]:
         locker.close()
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there any more
-    gate.let_go()
+    gate.stand_open()
     for locker in lockers[::2]:
         assert locker.reply()['token']
     for board in boards[1::2]:
@@ -264,17 +263,10 @@ def test_who_has_gone_is_not_looked_up(rack, gate, monkeypatch):
     r = rack('a', arguments=('--log-level', 'debug'))
     r.ready()
     assert r.stop() == 0
-    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
-    monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
-    monkeypatch.setenv('HANG_NAMES', str(gate.path))
+    preload(monkeypatch, HANG_NAMES=gate.path)
     r.start()
     c = r.ready()
-    for i in range(300):
-        client = racks.Client(r.socket)
-        client.send('Lock', {'devices': ['a']})
-        client.close()
-        if i % 50 == 0:
-            c.call('Leases')
+    racks.come_and_go(r, c)
     gate.wait()
     first, last = r.client(), r.client()
     for client in first, last:
@@ -284,9 +276,7 @@ def test_who_has_gone_is_not_looked_up(rack, gate, monkeypatch):
     c.call('Leases')
     r.process.send_signal(signal.SIGTERM)
     assert last.receive()['error'] == 'io.mcumgr.Stopping'
-    os.unlink(gate.path)
-    open(gate.path, 'w').close()  # nobody hangs there any more
-    gate.let_go()
+    gate.stand_open()
     assert r.process.wait(racks.SECONDS) == 0
     timers = re.search(r'the loop has.* timer=(\d+)', r.text()[r.text().rindex('stopping ('):])[1]
     assert int(timers) < 50, timers
