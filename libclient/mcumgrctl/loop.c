@@ -242,8 +242,6 @@ static void end_without_output(struct ctl *ctl)
 	size_t i;
 
 	ctl->reader_left = reader_has_left();
-	if (!ctl->reader_left && !ferror(stdout))
-		return;
 	for (i = 0; i < ctl->count; i++)
 		board_finish(&ctl->boards[i], CODE_DONE, "ok", NULL);
 }
@@ -308,7 +306,7 @@ static void loop(struct ctl *ctl)
 			interrupt_handle(ctl);
 		keyboard_process(polls[0].revents);
 		process(ctl);
-		if (ctl->verb->flags & VERB_FOREVER)
+		if (ctl->verb->flags & VERB_FOREVER && (polls[1].revents & POLLERR || ferror(stdout)))
 			end_without_output(ctl);
 		check_deadline(ctl);
 	}
