@@ -108,12 +108,22 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 	return remove(path);
 }
 
-/* The socket is gone already. What others put into the directory stays, and the directory with it. */
+static bool is_below(const char *path, const char *directory)
+{
+	size_t length = strlen(directory);
+	return !strncmp(path, directory, length) && path[length] == '/';
+}
+
+/* The socket is gone already. So is the client, perhaps, before it came to remove what it waited at for this daemon to be
+ * ready. What others put into the directory stays, and the directory with it. */
 static void remove_private(const struct config *c)
 {
 	_cleanup_free_ char *lock = NULL;
+	const char *notify = getenv("NOTIFY_SOCKET");
 	if (!c->private_dir)
 		return;
+	if (notify && is_below(notify, c->private_dir))
+		unlink(notify);
 	if (asprintf(&lock, "%s.lock", c->socket) >= 0)
 		unlink(lock);
 	nftw(c->state_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);

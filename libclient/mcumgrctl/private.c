@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -197,16 +198,21 @@ static bool has_daemon(const struct ctl *ctl)
 	return r != -ENOENT && r != -ECONNREFUSED;
 }
 
-static int write_config(const struct ctl *ctl, const char *path)
+/* A file that has no name, so that nobody needs to remove it; the daemon inherits it. */
+static int write_config(const struct ctl *ctl)
 {
-	FILE *f = fopen(path, "we");
+	int fd = memfd_create("mcumgrd.conf", 0);
 
-	if (!f)
+	if (fd < 0)
 		return -errno;
-	fprintf(f, "[device usb]\nmatch = %s\nframing = %s\n", ctl->usb, ctl->raw ? "raw" : "console");
-	if (ctl->baud)
-		fprintf(f, "baud = %d\n", (int)ctl->baud);
-	return fclose(f) ? -errno : 0;
+	if (dprintf(fd, "[device usb]\nmatch = %s\nframing = %s\n", ctl->usb, ctl->raw ? "raw" : "console") >= 0 &&
+			(!ctl->baud || dprintf(fd, "baud = %d\n", (int)ctl->baud) >= 0))
+		return fd;
+
+	int r = -errno;
+
+	close(fd);
+	return r;
 }
 
 /* The daemon that was started knows only what matches. */
@@ -232,7 +238,7 @@ static int check_match(struct ctl *ctl)
 static int setup_usb(struct ctl *ctl)
 {
 	_cleanup_free_ char *config = NULL;
-	int r;
+	int r, fd;
 
 	/* With --all and --detach it is a rack that is meant. */
 	if (ctl->all || ctl->detach || has_daemon(ctl))
@@ -242,12 +248,12 @@ static int setup_usb(struct ctl *ctl)
 	r = make_home(ctl);
 	if (r)
 		return r;
-	config = format("%s/mcumgrd.conf", directory);
-	r = write_config(ctl, config);
-	if (r < 0)
-		return fail(ctl, "cannot write the configuration of a daemon of its own", strerror(-r));
+	fd = write_config(ctl);
+	if (fd < 0)
+		return fail(ctl, "cannot write the configuration of a daemon of its own", strerror(-fd));
+	config = format("/dev/fd/%d", fd);
 	r = spawn(ctl, config, NULL);
-	unlink(config); /* as above: it was read */
+	close(fd);
 	return r ? r : check_match(ctl);
 }
 

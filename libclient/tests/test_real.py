@@ -199,6 +199,30 @@ def test_a_killed_client_leaves_nothing(sim, short_dir, number):
     nothing_left(before)
 
 
+# mcumgrd as it is when it starts on a busy machine: it tells with what it was called, and runs once its client is gone.
+SLOW_START = """#!/bin/sh
+printf '%s\\n' "$@" >"$TOLD.new" && mv "$TOLD.new" "$TOLD"
+cat >/dev/null
+exec "$TRUE_MCUMGRD" "$@"
+"""
+
+
+@pytest.mark.parametrize("words", [["-s", "{tty}", "os", "echo", "x"], ["-u", "fffe:fffe:7", "os", "echo", "x"], ["suggest", "--all"]], ids=str)
+def test_a_client_killed_while_its_daemon_starts_leaves_nothing(sim, short_dir, words):
+    starts, told = short_dir / "mcumgrd", short_dir / "told"
+    starts.write_text(SLOW_START)
+    starts.chmod(0o755)
+    process = subprocess.Popen([program(), *(w.format(tty=sim) for w in words)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env=environment(short_dir / "none", MCUMGRD=str(starts), TOLD=str(told),
+                                               TRUE_MCUMGRD=binary("MCUMGRD", "daemon", "mcumgrd")))
+    eventually(told.exists)
+    process.kill()
+    process.communicate(timeout=DEADLINE)
+    arguments = told.read_text().splitlines()
+    directory = arguments[arguments.index("--private") + 1]
+    eventually(lambda: not os.path.exists(directory))
+
+
 def test_serial_without_a_tty(run, short_dir):
     daemon = {"MCUMGRD": binary("MCUMGRD", "daemon", "mcumgrd"), "socket_": short_dir / "none"}
     missing = run("-s", str(short_dir / "tty"), "os", "echo", "x", **daemon)

@@ -49,12 +49,12 @@ class PrivateDaemon:
         self._folder = tempfile.mkdtemp(prefix="mcumgr-")
         self._remove = weakref.finalize(self, _remove, self._folder, self._pid)
         self.socket = os.path.join(self._folder, "socket")
-        notify_path, config_path = os.path.join(self._folder, "n"), os.path.join(self._folder, "mcumgrd.conf")
-        with open(config_path, "w", encoding="utf-8") as file:
-            file.write(config or "")
-        command = [program, "--private", self._folder, "-c", config_path, "--log-level", os.environ.get("MCUMGRD_LOG", "error")]
+        notify_path = os.path.join(self._folder, "n")
+        file = os.memfd_create("mcumgrd.conf")  # has no name, so that nobody needs to remove it
+        command = [program, "--private", self._folder, "-c", f"/dev/fd/{file}", "--log-level", os.environ.get("MCUMGRD_LOG", "error")]
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
+            os.write(file, (config or "").encode())
             notify.bind(notify_path)
             notify.settimeout(_START_SECONDS)
             environment = dict(os.environ, NOTIFY_SOCKET=notify_path)
@@ -62,17 +62,17 @@ class PrivateDaemon:
             self._errors = tempfile.TemporaryFile()
             try:
                 self._process = subprocess.Popen(command + arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                                                 stderr=self._errors, env=environment)
+                                                 stderr=self._errors, env=environment, pass_fds=[file])
             except OSError as error:
                 raise DaemonUnreachable(f"cannot run {program}: {error.strerror}", None, {
                     "hint": "name the program in the environment variable MCUMGRD"}) from error
             self._wait_ready(notify, program)
-            os.unlink(notify_path)  # all else is the daemon's own, which removes it also when this process is killed
-            os.unlink(config_path)
+            os.unlink(notify_path)  # all else is the daemon's own, which removes it (and this) also when this process is killed
         except BaseException:
             self.close()
             raise
         finally:
+            os.close(file)
             notify.close()
 
     def _wait_ready(self, notify: socket.socket, program: str) -> None:

@@ -32,17 +32,21 @@ client.raw_command(True, 0, 0, {"d": "Hello!"})
 '''
 
 
-def gone(pid, seconds=20):
-    """Waits until a process has ended."""
+def eventually(holds, seconds=20):
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()
+
+
+def gone(pid):
+    """Waits until a process has ended."""
+    def has_ended():
         try:
-            if pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                return True
+            return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
         except FileNotFoundError:
             return True
-        time.sleep(0.01)
-    return False
+    return eventually(has_ended)
 
 
 def test_the_examples(sim, tmp_path, capsys):
@@ -80,6 +84,31 @@ def test_a_private_daemon_ends_with_a_killed_client(sim, number):
     assert gone(int(pid)) and not os.path.exists(os.path.dirname(socket))
     child.stdin.close()
     child.stdout.close()
+
+
+# mcumgrd as it is when it starts on a busy machine: it tells with what it was called, and runs once its client is gone.
+SLOW_START = """#!/bin/sh
+printf '%s\\n' "$@" >"$TOLD"
+cat >/dev/null
+exec "$TRUE_MCUMGRD" "$@"
+"""
+
+
+@pytest.mark.parametrize("start", ["serial({path!r})", "usb_serial('fffe:fffe:7')"])
+def test_a_client_killed_while_its_daemon_starts_leaves_nothing(sim, tmp_path, start):
+    path, starts, told = sim("a").path("a"), tmp_path / "mcumgrd", tmp_path / "told"
+    os.mkfifo(told)
+    starts.write_text(SLOW_START)
+    starts.chmod(0o755)
+    script = (f"import sys; sys.path.insert(0, {PACKAGE!r})\nfrom mcumgrd import MCUmgrClient\n"
+              f"MCUmgrClient.{start.format(path=path)}")
+    child = subprocess.Popen([sys.executable, "-c", script], env=dict(
+        os.environ, MCUMGRD=str(starts), TOLD=str(told), TRUE_MCUMGRD=mcumgrd.private.find_daemon()))
+    arguments = told.read_text().splitlines()
+    child.kill()
+    child.wait()
+    folder = arguments[arguments.index("--private") + 1]
+    assert eventually(lambda: not os.path.exists(folder))
 
 
 FORKS = """\
