@@ -35,7 +35,8 @@ bool device_is_plugged(const struct device *d)
 	return d->private->manual || d->private->candidate_count > 0;
 }
 
-static void use_candidate(struct device *d, size_t index)
+/* What is told of the board: where it is, and as what. */
+static void stand_for(struct device *d, size_t index)
 {
 	struct device_private *p = d->private;
 	const struct device_candidate *c = &p->candidates[index];
@@ -47,8 +48,13 @@ static void use_candidate(struct device *d, size_t index)
 	d->vendor_id = c->vendor_id;
 	d->product_id = c->product_id;
 	d->interface = c->interface;
-	d->config = c->config;
-	device_console_select(d, c->interface);
+}
+
+static void use_candidate(struct device *d, size_t index)
+{
+	stand_for(d, index);
+	d->config = d->private->candidates[index].config;
+	device_console_select(d, d->interface);
 }
 
 /* The next candidate, in a circle, that the configuration wants opened; candidate_count: there is none. */
@@ -229,6 +235,28 @@ static bool has_answered_here(const struct device *d)
 	return d->port && port_is_open(d->port) && session_has_answered(d->session);
 }
 
+static bool is_left_alone(const struct device *d)
+{
+	return d->state == DEVICE_RELEASED || d->state == DEVICE_BROKEN;
+}
+
+/* Others hear of it with the next change of state. */
+static void tell_place(struct device *d)
+{
+	if (is_left_alone(d) && d->registry)
+		registry_changed(d->registry, REGISTRY_CHANGED, d, NULL);
+}
+
+/* Of a board that is left alone nothing is opened; it is listed with the tty that would be. */
+static bool stands_for_board(const struct device *d, const struct device_candidate *c)
+{
+	const struct device_private *p = d->private;
+
+	if (p->candidate_count == 1)
+		return true;
+	return is_left_alone(d) && !d->port && c->config && (is_learnt(p, c) || !p->candidates[p->candidate].config);
+}
+
 void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config)
 {
 	struct device_private *p = d->private;
@@ -243,6 +271,10 @@ void device_plugged(struct device *d, const struct usb_port *port, const struct 
 		log_info(d->id, "usb", "plugged in: %s, %04x:%04x", port->node, port->vendor_id, port->product_id);
 	else
 		log_info(d->id, "usb", "%s is another port of this board", port->node);
+	if (stands_for_board(d, &p->candidates[p->candidate_count - 1])) {
+		stand_for(d, p->candidate_count - 1);
+		tell_place(d);
+	}
 	if (d->state == DEVICE_RELEASED)
 		return;
 	if (first && d->config && device_trouble_attached(d))
@@ -294,6 +326,10 @@ void device_unplugged(struct device *d, const char *syspath)
 	/* Of those that are left one stands for the board, until it is looked at again. */
 	size_t left = p->candidate_count ? managed_after(p, p->candidate_count - 1) : 0;
 	p->candidate = left < p->candidate_count ? left : 0;
+	if (is_left_alone(d) && p->candidate_count) {
+		stand_for(d, p->candidate);
+		tell_place(d);
+	}
 	if (d->state == DEVICE_RELEASED)
 		return;
 	p->awaiting = false;

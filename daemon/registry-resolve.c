@@ -46,11 +46,17 @@ static bool leads_to(const char *selector, const char *tty)
 static bool is_tty(const struct device *d, const char *selector)
 {
 	const struct device_private *p = d->private;
-	bool found = *selector == '/' && leads_to(selector, d->tty);
+	bool found = *selector == '/' && p->manual && leads_to(selector, d->tty);
 
 	for (size_t i = 0; *selector == '/' && !found && i < p->candidate_count; i++)
 		found = leads_to(selector, p->candidates[i].node);
 	return found;
+}
+
+/* That of a board that is away; another one may have it now. */
+static bool was_tty(const struct device *d, const char *selector)
+{
+	return *selector == '/' && leads_to(selector, d->tty);
 }
 
 /* Any port of the board counts here, too. */
@@ -71,7 +77,7 @@ static bool is_match(const struct device *d, const struct regex *regex)
 }
 
 /* What a selector may be, the exact before the vague. */
-enum sort { BY_ID, BY_ALIAS, BY_TAG, BY_TTY, BY_REGEX, SORTS };
+enum sort { BY_ID, BY_ALIAS, BY_TAG, BY_TTY, BY_REGEX, BY_LAST_TTY, SORTS };
 
 struct selector {
 	char *text;
@@ -89,6 +95,8 @@ static bool goes_by(const struct device *d, const struct selector *s, enum sort 
 		return has_tag(d, s->text);
 	case BY_TTY:
 		return is_tty(d, s->text);
+	case BY_LAST_TTY:
+		return was_tty(d, s->text);
 	default:
 		return s->regex && is_match(d, s->regex);
 	}
@@ -154,7 +162,7 @@ int registry_select(struct registry *r, const char *selector, struct device ***r
 	if (!s)
 		return e;
 	/* Nobody means a port that no section manages when he may mean a board. */
-	for (enum sort sort = BY_ID; sort < SORTS && count == 0; sort++)
+	for (enum sort sort = BY_ID; sort < BY_LAST_TTY && count == 0; sort++)
 		count = collect(r, s, sort, true, matches);
 	for (enum sort sort = BY_ID; sort < SORTS && count == 0; sort++)
 		count = collect(r, s, sort, false, matches);

@@ -37,39 +37,48 @@ static bool same_tty(const char *a, const char *b)
 	return strcmp(a, b) == 0 || (real_a && real_b && strcmp(real_a, real_b) == 0);
 }
 
-/* One that does not carry SMP is not in the list of boards. */
-static char *owner_of_port(struct mcumgr *m, const char *tty)
+/* Whose port this is on USB now; NULL: that of a board that no section manages. false: it is no port on USB. */
+static bool owner_of_port(struct mcumgr *m, const char *tty, char **ret_id)
 {
 	struct mcumgr_ports_reply *reply = NULL;
-	char *id = NULL;
+	bool found = false;
 	size_t i;
 
 	mcumgr_ports(m, NULL, &reply, NULL);
-	for (i = 0; reply && i < reply->n_ports && !id; i++)
-		if (reply->ports[i]->section && reply->ports[i]->device && same_tty(reply->ports[i]->tty, tty))
-			id = format("%s", reply->ports[i]->device);
+	for (i = 0; reply && i < reply->n_ports && !found; i++) {
+		found = same_tty(reply->ports[i]->tty, tty);
+		if (found && reply->ports[i]->section && reply->ports[i]->device)
+			*ret_id = format("%s", reply->ports[i]->device);
+	}
 	mcumgr_ports_reply_free(reply);
+	return found;
+}
+
+/* Those of the command line, and where boards were that are away. */
+static char *owner_of_tty(struct mcumgr *m, const char *tty)
+{
+	struct mcumgr_list_reply *list = NULL;
+	char *id = NULL;
+	size_t i;
+
+	mcumgr_list(m, NULL, &list, NULL);
+	for (i = 0; list && i < list->n_devices && !id; i++)
+		if (list->devices[i]->tty && same_tty(list->devices[i]->tty, tty))
+			id = format("%s", list->devices[i]->id);
+	mcumgr_list_reply_free(list);
 	return id;
 }
 
 /* The id under which a running daemon has the tty; NULL: it has not, or there is none to ask. malloc'd. */
 static char *known_device(struct ctl *ctl, const char *tty)
 {
-	struct mcumgr_list_reply *list = NULL;
 	struct mcumgr *m;
 	char *id = NULL;
-	size_t i;
 
 	if (mcumgr_new(&m) < 0)
 		out_of_memory();
-	if (mcumgr_connect(m, ctl->socket) == 0)
-		mcumgr_list(m, NULL, &list, NULL);
-	for (i = 0; list && i < list->n_devices && !id; i++)
-		if (list->devices[i]->tty && same_tty(list->devices[i]->tty, tty))
-			id = format("%s", list->devices[i]->id);
-	if (list && !id)
-		id = owner_of_port(m, tty);
-	mcumgr_list_reply_free(list);
+	if (mcumgr_connect(m, ctl->socket) == 0 && !owner_of_port(m, tty, &id))
+		id = owner_of_tty(m, tty);
 	mcumgr_free(m);
 	return id;
 }

@@ -164,3 +164,16 @@ def test_an_update_names_the_loop_that_its_image_ended_in(rack, testbed, boards,
     assert update.wait() == 7
     told = next(line for line in update.lines if 'NotBooted' in line)
     assert '"silent"' in told and 'it was attached 3 times within 600 s, and is broken' in told
+
+
+def test_a_broken_board_is_listed_where_it_is(rack, testbed, boards):
+    board, other = boards.add('b0'), boards.add('c0')
+    name = start(rack, testbed, board, 3, LONG)
+    flap(testbed, board, 3)
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    testbed.add('ttyACM0', other.tty, serial='C0', path='1-2')
+    rack.wait(mark, serial='C0', state='ready')
+    testbed.add('ttyACM4', board.tty, serial='B0', path='1-1')
+    rack.wait(mark, id=name, state='broken', tty='/dev/ttyACM4')
+    assert rack.ctl('os', 'echo', 'x', device='/dev/ttyACM0').code == 0

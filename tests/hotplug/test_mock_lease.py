@@ -4,6 +4,8 @@
 import os
 import subprocess
 
+import pytest
+
 from mockbed.stream import Stream
 
 RACK = '[device rack]\nmatch = 2fe3:.*\nquiet_ms = 50\n'
@@ -126,3 +128,28 @@ def test_a_pool_of_what_boards_are_now(rack, testbed, boards):
     testbed.add('ttyACM1', boards.add('b2').tty, serial='B1', path='1-2', pid='0100')
     assert waiter.last()['lease']['devices'] == [other]
     waiter.close()
+
+
+@pytest.mark.parametrize('order', [(0, 2), (2, 0)])
+def test_a_lent_board_is_listed_where_it_is(rack, testbed, boards, silent_pty, order):
+    """A flasher makes it come back elsewhere, and another board takes the tty that it had."""
+    board, other, printing = boards.add('b0'), boards.add('c0'), silent_pty()
+    rack.start(RACK)
+    testbed.add('ttyACM0', board.tty, serial='B0', path='1-1', iface=2)
+    testbed.add('ttyACM1', printing, serial='B0', path='1-1', iface=0)
+    device = rack.wait(serial='B0', state='ready')['id']
+    release = rack.popen('release', device, stdin=subprocess.PIPE)
+    assert release.stdout.readline() == '/dev/ttyACM0\n'
+    mark = rack.mark()
+    for node in 'ttyACM0', 'ttyACM1':
+        testbed.remove(node)
+    testbed.add('ttyACM0', other.tty, serial='C0', path='1-2')
+    rack.wait(mark, serial='C0', state='ready')
+    assert rack.ctl('os', 'echo', 'x', device='/dev/ttyACM0').code == 0
+    for iface in order:
+        testbed.add(f'ttyACM{5 + iface}', board.tty if iface == 2 else printing, serial='B0', path='1-1', iface=iface)
+    found = rack.wait(mark, id=device, tty='/dev/ttyACM7', timeout=30)
+    assert (found['state'], found['interface']) == ('released', 2)
+    release.stdin.close()
+    assert release.wait(60) == 0
+    assert rack.wait(mark, id=device, state='ready', timeout=40)['tty'] == '/dev/ttyACM7'

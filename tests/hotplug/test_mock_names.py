@@ -173,3 +173,27 @@ def test_of_a_port_that_nobody_manages_nothing_is_heard(rack, testbed, silent_pt
     told = rack.ctl(*words, '/dev/ttyACM0', timeout=30)
     assert (told.code, told.value['error']) == (5, 'io.mcumgr.DeviceUnavailable')
     assert 'no section of the configuration manages it' in told.value['parameters']['message']
+
+
+def test_a_tty_names_the_board_that_has_it_now(rack, testbed, boards, silent_pty):
+    """Not one that had it last, and is still expected."""
+    gone, here = boards.add('b0'), boards.add('c0')
+    rack.start('[device gone]\nserial = B0\nquiet_ms = 50\n[device rack]\nmatch = 2fe3:01\nquiet_ms = 50\n')
+    testbed.add('ttyACM0', gone.tty, serial='B0', path='1-1')
+    rack.wait(serial='B0', state='ready')
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, serial='B0', event='detached')
+    told = rack.ctl('os', 'echo', 'x', device='/dev/ttyACM0')
+    assert told.code == 5 and told.value['parameters']['message'].startswith('b0 is absent'), told.out
+    testbed.add('ttyACM0', here.tty, serial='C0', path='1-2')
+    rack.wait(mark, serial='C0', state='ready')
+    for words in ('-d', '/dev/ttyACM0', 'os', 'echo', 'x'), ('-s', '/dev/ttyACM0', 'os', 'echo', 'x'), ('console', '/dev/ttyACM0'):
+        told = rack.run(*words)
+        assert told.returncode == 0, (words, told.stderr)
+    assert rack.run('lock', '/dev/ttyACM0', '--', 'sh', '-c', 'echo $MCUMGR_LEASE_DEVICES').stdout == 'c0\n'
+    testbed.remove('ttyACM0')
+    testbed.add('ttyACM0', silent_pty(), serial='D0', path='1-3', vid='1209')
+    rack.wait_ports(1)
+    told = rack.ctl('os', 'echo', 'x', device='/dev/ttyACM0')
+    assert 'no section of the configuration manages it' in told.value['parameters']['message']
