@@ -101,6 +101,12 @@ void update_recorded(struct job *job)
 	int (*go)(struct update *u) = TAKE_PTR(u->held);
 	if (!go)
 		return;
+	/* The mark: its outcome would have been waited for, had it been sent. */
+	if (job->cancelled && job->step->whole) {
+		u->phase = PHASE_UPLOADED;
+		job_abort(job, -ECANCELED);
+		return;
+	}
 	job_set_deadline(job, job->step->deadline_ms);
 	int r = go(u);
 	if (r < 0)

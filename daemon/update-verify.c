@@ -75,8 +75,8 @@ static unsigned int remaining(struct update *u)
 static void back(void *user)
 {
 	struct update *u = user;
-	/* While a look is under way, that one tells. */
-	if (!u->pending)
+	/* While a look is under way, or waits for a record, that one tells. */
+	if (!u->pending && !u->held)
 		job_complete(&u->job, 0);
 }
 

@@ -18,7 +18,7 @@ const char *happening_name(enum happening what)
 {
 	static const char *const names[] = {"nothing", "unplug", "unplug-for-good", "cancel", "lose-request", "lose-reply",
 		"rc-unknown", "rc-busy", "rc-group", "broken-reply", "power-cut", "die", "deadline",
-		"unplug-at-record", "lose-at-record", "cancel-at-record"};
+		"unplug-at-record", "lose-at-record", "cancel-at-record", "replug-at-record"};
 	return names[what];
 }
 
@@ -313,16 +313,29 @@ static void pass_time(void)
 	job_expired(&bench->u->job);
 }
 
+static void replug(void)
+{
+	unplug(false);
+	plug();
+	back_due = false;
+	if (back)
+		back(back_user);
+}
+
 static void take_record(void)
 {
 	struct job *job = &bench->u->job;
 
 	if (bench->u->held && bench->records++ == bench->at && bench->what >= UNPLUG_AT_RECORD) {
 		snprintf(bench->hit, sizeof(bench->hit), "record of %s", job->step->name);
-		if (bench->what == CANCEL_AT_RECORD)
+		if (bench->what == CANCEL_AT_RECORD) {
 			job_cancel(job);
-		else
+		} else if (bench->what == REPLUG_AT_RECORD) {
+			replug();
+			replug();
+		} else {
 			unplug(bench->what == LOSE_AT_RECORD);
+		}
 	}
 	job->unrecorded = 0;
 	if (job->recorded)

@@ -29,6 +29,7 @@ enum happening {
 	UNPLUG_AT_RECORD, /* while a request waits for the how-manieth record to be on the disk */
 	LOSE_AT_RECORD,	  /* ... for good */
 	CANCEL_AT_RECORD,
+	REPLUG_AT_RECORD, /* unplugged and back, twice, before the disk has the record */
 	HAPPENINGS,
 };
 const char *happening_name(enum happening what);

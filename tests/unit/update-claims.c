@@ -68,7 +68,7 @@ static void check_done(void)
 /* Sentences about where the board is are true of a board that can still be asked. */
 static void check_sentence(void)
 {
-	bool known = !b.board.unplugged && b.what != POWER_CUT;
+	bool known = !b.board.unplugged && b.what != POWER_CUT && b.what != REPLUG_AT_RECORD;
 
 	if (says("Nothing was changed"))
 		claim(b.board.resets == 0 && b.board.marks == 0 && b.board.uploads == 0);
@@ -115,6 +115,9 @@ void check_truth(void)
 		check_done();
 	else
 		check_failed();
+	/* What was not sent yet stays unsent. */
+	if (b.what == CANCEL_AT_RECORD && strcmp(b.hit, "record of mark") == 0)
+		claim((b.board.marks == 0 || b.board.ignores_mark) && b.board.mark == UNMARKED && !says("marked for test") && !says("may be marked"));
 	/* Never twice blindly, and never an image confirmed that was not seen to run. */
 	claim(b.board.resets <= 3);
 	claim(b.board.confirms == 0 || b.board.slot[b.board.active] == NEW || b.what != NOTHING);
