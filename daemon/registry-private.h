@@ -101,8 +101,7 @@ void identity_forget_unseen(struct registry *r, const char *id); /* unless it wa
 /* registry-record.c */
 void identity_load(struct registry *r);
 void identity_save(struct registry *r, struct identity *identity); /* before the loop sleeps */
-void identity_write(struct registry *r);			    /* what is to be saved, off the loop */
-void identity_write_rest(struct registry *r);		    /* at the end, when the loop does not run any more */
+void identity_write(struct registry *r);			    /* what is to be saved, now */
 void identity_seen(struct registry *r, struct identity *identity); /* now */
 
 /* registry-hub.c */

@@ -116,28 +116,11 @@ static void write_later(struct registry *r, struct identity *i)
 	cannot_record(i, e);
 }
 
-/* On a disk that hangs no more than one of each board is on its way. */
 void identity_write(struct registry *r)
 {
-	if (r->writing > 0)
-		return;
 	for (size_t i = 0; i < r->identity_count; i++)
 		if (r->identities[i].changed)
 			write_later(r, &r->identities[i]);
-}
-
-void identity_write_rest(struct registry *r)
-{
-	for (size_t i = 0; i < r->identity_count; i++) {
-		_cleanup_(record_freep) struct record *record = NULL;
-		if (!r->identities[i].changed)
-			continue;
-		int e = make_record(&r->identities[i], &record);
-		if (e == 0)
-			e = state_save(r->state, KIND, r->identities[i].id, record);
-		if (e < 0)
-			cannot_record(&r->identities[i], e);
-	}
 }
 
 static void on_idle(uv_prepare_t *prepare)
@@ -146,7 +129,8 @@ static void on_idle(uv_prepare_t *prepare)
 	identity_write(prepare->data);
 }
 
-/* A plug changes a board several times, and a storm many boards: each is written once, before the loop sleeps. */
+/* A plug changes a board several times, and a storm many boards: each is written once, before the loop sleeps. On a disk that
+ * hangs no more than one of each board is on its way until the end. */
 void identity_save(struct registry *r, struct identity *i)
 {
 	i->changed = true;

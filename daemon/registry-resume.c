@@ -64,7 +64,7 @@ void registry_resume_save(struct registry *r)
 		const char *id = r->devices[i]->id;
 		int e = device_save_resume(r->devices[i], &record);
 		if (e == 0)
-			e = state_save(r->state, KIND, id, record);
+			e = state_save_later(r->state, r->loop, KIND, id, record, NULL, NULL);
 		if (e < 0 && e != -ENOENT)
 			log_warning(id, "registry", "is probed again by the next daemon: %s", strerror(-e));
 	}

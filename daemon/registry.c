@@ -449,7 +449,6 @@ static void on_handle_closed(uv_handle_t *handle)
 
 void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 {
-	identity_write(r);
 	r->stopping = true;
 	r->stopped = done;
 	r->stopped_user = user;
@@ -463,6 +462,7 @@ void registry_stop(struct registry *r, void (*done)(void *user), void *user)
 			registry_device_seen(r, r->devices[i]);
 	while (r->device_count > 0)
 		registry_remove_device(r, r->device_count - 1);
+	identity_write(r);
 	uv_close((uv_handle_t *)&r->sweep, on_handle_closed);
 	uv_close((uv_handle_t *)&r->writer, on_handle_closed);
 }
@@ -476,7 +476,6 @@ void registry_free(struct registry *r)
 	registry_reload_free(r);
 	registry_resume_free(r);
 	registry_hubs_free(r);
-	identity_write_rest(r);
 	identity_free_all(r);
 	state_close(r->state);
 	free(r->devices);

@@ -34,7 +34,7 @@ static int make(int directory, const struct change *c)
 	if (kind < 0)
 		return kind;
 	if (c->text)
-		return state_write(kind, STATE_LATER, c->name, c->text, c->size);
+		return state_write(kind, c->name, c->text, c->size);
 	return unlinkat(kind, c->name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 

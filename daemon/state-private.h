@@ -3,8 +3,8 @@
 
 /* Inside the state directory.
  *
- *     state        opened, locked; records read, and written at once
- *     state-later  what a thread of the pool does, in order
+ *     state        opened, locked; records read
+ *     state-later  and written, by a thread of the pool, in order
  */
 
 #include <stdbool.h>
@@ -24,10 +24,6 @@ struct state {
 	bool closed;		      /* once all of it is done */
 };
 
-/* Names of the file that becomes a record: a thread may be at one when the end writes another. */
-#define STATE_NEW ".new"
-#define STATE_LATER ".later"
-
 static inline void state_fd_closep(int *fd)
 {
 	if (*fd >= 0)
@@ -36,4 +32,4 @@ static inline void state_fd_closep(int *fd)
 
 bool state_is_name(const char *name);
 int state_open_kind(int directory, const char *kind); /* a descriptor, -errno */
-int state_write(int directory, const char *temporary, const char *name, const char *data, size_t size);
+int state_write(int directory, const char *name, const char *data, size_t size);

@@ -13,6 +13,7 @@
 #include "daemon/state-private.h"
 
 #define STATE_VERSION 1
+#define NEW ".new" /* the file that becomes a record */
 #define RECORDS_MAX 8192 /* of a kind; a directory with more is not ours */
 
 static const char *const kinds[] = {"boards", "hubs", "jobs", "ended", "resume"};
@@ -61,9 +62,9 @@ static int read_small(int directory, const char *name, char *buffer, size_t size
 	return 0;
 }
 
-int state_write(int directory, const char *temporary, const char *name, const char *data, size_t size)
+int state_write(int directory, const char *name, const char *data, size_t size)
 {
-	_cleanup_(state_fd_closep) int fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	_cleanup_(state_fd_closep) int fd = openat(directory, NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return -errno;
@@ -74,7 +75,7 @@ int state_write(int directory, const char *temporary, const char *name, const ch
 		data += r;
 		size -= (size_t)r;
 	}
-	return renameat(directory, temporary, directory, name) < 0 ? -errno : 0;
+	return renameat(directory, NEW, directory, name) < 0 ? -errno : 0;
 }
 
 static int check_version(struct state *s, const char *dir, char **ret_text)
@@ -87,7 +88,7 @@ static int check_version(struct state *s, const char *dir, char **ret_text)
 	/* A new directory, or one whose power failed before the disk had it: records of another version would say more. */
 	if (r == -ENOENT || (r == 0 && size == 0)) {
 		int n = snprintf(text, sizeof(text), "%d\n", STATE_VERSION);
-		r = state_write(s->directory, STATE_NEW, "version", text, (size_t)n);
+		r = state_write(s->directory, "version", text, (size_t)n);
 		return r < 0 ? text_error(ret_text, r, dir, "cannot be written") : 0;
 	}
 	if (r < 0)
@@ -162,21 +163,6 @@ int state_open_kind(int directory, const char *kind)
 {
 	int fd = openat(directory, kind, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
-}
-
-int state_save(struct state *s, const char *kind, const char *name, const struct record *r)
-{
-	size_t size;
-
-	if (s->directory < 0)
-		return 0;
-	if (!state_is_name(name))
-		return -EINVAL;
-	_cleanup_(state_fd_closep) int directory = state_open_kind(s->directory, kind);
-	if (directory < 0)
-		return directory;
-	_cleanup_free_ char *text = record_print(r, &size);
-	return text ? state_write(directory, STATE_NEW, name, text, size) : -ENOMEM;
 }
 
 int state_forget(struct state *s, const char *kind, const char *name)

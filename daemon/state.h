@@ -13,8 +13,8 @@
  *
  * A record is replaced by rename, so that it is the old or the new one, never half of it, whenever the daemon dies. It is
  * not synced to the disk: what a host's power cut may lose is learnt again, and what an update did is read from the board.
- * While the loop runs, a thread of the pool writes, in order, because a disk may hang; at the start and at the end the
- * daemon itself does. The directory is locked while it is open: one daemon at a time. */
+ * A thread of the pool writes, in order, because a disk may hang; but what is read at the start, the daemon itself reads and
+ * forgets. The directory is locked while it is open: one daemon at a time. */
 
 #include <uv.h>
 
@@ -29,7 +29,6 @@ void state_close(struct state *s); /* once what is on its way has been done, for
 DEFINE_FREEP(struct state, state_close)
 
 /* name: [a-z0-9._-]+, not starting with a dot. Failures are for the log: the daemon goes on without. */
-int state_save(struct state *s, const char *kind, const char *name, const struct record *r);
 int state_forget(struct state *s, const char *kind, const char *name);
 /* Off the loop, a moment later, in the order of these calls; done (or NULL) tells when it was, however it went, and is not
  * called where this fails. What fails on the disk is logged. */

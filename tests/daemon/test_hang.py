@@ -192,6 +192,29 @@ def test_a_state_directory_that_hangs(hanging, gate, monkeypatch):
         assert 'version=' in text, text
 
 
+@pytest.mark.parametrize('again', [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_daemon_ends_while_its_state_directory_hangs(hanging, gate, monkeypatch, again):
+    """Clients are told, boards are let go, and a second signal ends it at once; else its patience does."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    r = hanging('HANG_RENAME')
+    gate.wait()
+    watcher = r.ready()
+    watcher.send('Watch', more=True)
+    assert watcher.receive()['continues']
+    r.process.send_signal(signal.SIGTERM)
+    while 'error' not in (message := watcher.receive()):
+        pass
+    assert message['error'] == 'io.mcumgr.Stopping'
+    assert watcher.receive() is None
+    if again:
+        r.process.send_signal(signal.SIGTERM)
+    status = r.process.wait(racks.SECONDS)
+    assert status in (1, -signal.SIGTERM) if again else status == 1, r.text()[-3000:]
+    assert again or 'something hangs' in r.text()
+    r.process.returncode = 0
+    r.stop = lambda: 0  # there is nothing left to be stopped
+
+
 def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeypatch, tmp_path):
     """Its client hears of it once the next daemon would know it. Nobody else waits, and it goes on by itself."""
     monkeypatch.setenv('HANG_RECORD', 'b')

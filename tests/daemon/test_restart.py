@@ -342,7 +342,7 @@ def test_a_disk_that_takes_nothing(service, image):
     """The end is told by this daemon, and the job does not begin again with the next one."""
     r = service('a')
     r.ready()
-    (r.dir / 'state/ended/.later').mkdir()
+    (r.dir / 'state/ended/.new').mkdir()
     job = fail_an_update(r, image)
     end = time.monotonic() + racks.SECONDS
     while f'ended/{job} cannot be recorded in the state directory' not in r.text():
