@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
@@ -116,10 +117,15 @@ void mcumgr_set_timeout(struct mcumgr *m, unsigned int timeout_ms)
 
 static int connect_failed(struct mcumgr *m, int error)
 {
+	struct stat st;
+
 	switch (error) {
 	case ENOENT:
 		return client_say(m, -ENOENT, "no daemon listens on %s: there is no such socket", m->path);
 	case ECONNREFUSED:
+		if (stat(m->path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			return client_say(m, -ECONNREFUSED, "%s is %s, not the socket of a daemon", m->path,
+				S_ISDIR(st.st_mode) ? "a directory" : "a file");
 		return client_say(m, -ECONNREFUSED, "no daemon listens on %s: it has ended", m->path);
 	case EACCES:
 	case EPERM:

@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "libclient/mcumgrctl/ctl.h"
 #include "libclient/mcumgrctl/doctor.h"
 #include "libclient/mcumgrctl/port.h"
 #include "proto/macro.h"
@@ -62,6 +63,17 @@ static bool is_service_manager(const struct host_holder *h)
 	return h->name && strcmp(h->name, "systemd") == 0;
 }
 
+/* Root by itself finds the system's daemon only, and sudo drops MCUMGR_SOCKET. */
+static void advise_root(struct doctor *d)
+{
+	const char *socket = mcumgr_socket(d->ctl->connection);
+
+	if (d->reachable && strcmp(socket, MCUMGR_SOCKET_SYSTEM) != 0)
+		doctor_advise(d, "sudo mcumgrctl --socket %s doctor sees them all.", show(socket));
+	else
+		doctor_advise(d, "sudo mcumgrctl doctor sees them all.");
+}
+
 static void check_holders(struct doctor *d, const char *node, bool managed)
 {
 	size_t i, n, hidden, others = 0;
@@ -81,7 +93,7 @@ static void check_holders(struct doctor *d, const char *node, bool managed)
 	if (!others && hidden) {
 		doctor_say(d, "holder", DOCTOR_UNKNOWN, "who has %s open: %zu process%s of others may not be looked into", show(node),
 			hidden, hidden == 1 ? "" : "es");
-		doctor_advise(d, "sudo mcumgrctl doctor sees them all.");
+		advise_root(d);
 	} else if (!others) {
 		doctor_say(d, "holder", DOCTOR_OK, "nobody else has %s open", show(node));
 	}

@@ -48,6 +48,13 @@ static void no_socket(struct doctor *d, const char *socket)
 
 static void has_ended(struct doctor *d, const char *socket)
 {
+	struct stat st;
+
+	if (stat(socket, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		doctor_say(d, "socket", DOCTOR_PROBLEM, "%s", mcumgr_message(d->ctl->connection));
+		doctor_advise(d, "Name the daemon's: --socket PATH or MCUMGR_SOCKET.");
+		return;
+	}
 	doctor_say(d, "service", DOCTOR_PROBLEM, "no daemon listens on %s any more", show(socket));
 	doctor_advise(d, "sudo systemctl restart mcumgrd.socket mcumgrd.service");
 	doctor_advise(d, "Why it ended: journalctl -u mcumgrd -n 20");

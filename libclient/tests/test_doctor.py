@@ -4,6 +4,7 @@
 import getpass
 import json
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -93,6 +94,14 @@ def test_the_daemon_has_ended(doctor, short_dir):
     assert result.code == 1
     found = findings(result)["service"]
     assert found[0] == "problem" and found[2].startswith("no daemon listens on") and "journalctl -u mcumgrd" in found[3]
+
+
+@pytest.mark.parametrize("make, what", [(pathlib.Path.mkdir, "a directory"), (pathlib.Path.touch, "a file")])
+def test_the_socket_is_none(doctor, short_dir, make, what):
+    path = short_dir / "rack"
+    make(path)
+    found = findings(doctor("--json", "doctor", socket=path))["socket"]
+    assert found == ("problem", None, f"{path} is {what}, not the socket of a daemon", "Name the daemon's: --socket PATH or MCUMGR_SOCKET.")
 
 
 def test_what_listens_is_no_daemon(doctor, short_dir, daemon):
@@ -209,6 +218,18 @@ def test_processes_that_may_not_be_looked_into(machine, doctor, open_to_others):
     result = doctor("--json", "doctor", before=before)
     assert findings(result)["holder"] == (
         "unknown", TTY, f"who has {TTY} open: 1 process of others may not be looked into", "sudo mcumgrctl doctor sees them all.")
+
+
+def test_root_is_told_which_daemon_it_is(machine, doctor, daemon, open_to_others):
+    before = as_other()
+    machine.tty("ttyACM0")
+    machine.process("mcumgrd", TTY)
+    hidden = machine.process("secret", TTY)
+    os.chmod(machine.root / f"proc/{hidden}/fd", 0o700)
+    rack(daemon, GOOD)
+    os.chmod(daemon.path, 0o666)
+    found = findings(doctor("--json", "doctor", "a1", socket=daemon.path, before=before))["holder"]
+    assert found[0] == "unknown" and found[3] == f"sudo mcumgrctl --socket {daemon.path} doctor sees them all."
 
 
 @pytest.mark.parametrize("ids, kind, module, option", [
