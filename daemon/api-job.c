@@ -139,6 +139,7 @@ struct follower {
 	bool client;	    /* started the job: without detached it ends with the call */
 	bool watch;	    /* JobWatch */
 	char step[24], message[128]; /* last told */
+	bool all_bytes;		     /* of that step were told */
 	uint64_t told_ms; /* when */
 };
 
@@ -182,7 +183,8 @@ static void tell(struct follower *f)
 	const char *step = step_name(f->job);
 	uint64_t now = uv_now(f->api->loop);
 	const char *message = f->job->message ? f->job->message : "";
-	bool news = strcmp(step, f->step) != 0 || strncmp(message, f->message, sizeof(f->message) - 1) != 0;
+	bool news = strcmp(step, f->step) != 0 || strncmp(message, f->message, sizeof(f->message) - 1) != 0 ||
+		    f->all_bytes != job_has_all_bytes(f->job);
 
 	if (!f->call->message.more)
 		return;
@@ -191,6 +193,7 @@ static void tell(struct follower *f)
 	if (call_is_slow(f->call))
 		return;
 	f->told_ms = now;
+	f->all_bytes = job_has_all_bytes(f->job);
 	snprintf(f->step, sizeof(f->step), "%s", step);
 	snprintf(f->message, sizeof(f->message), "%s", message);
 	call_continue(f->call, f->watch ? watched_json(f->job) : progress_json(f->job));

@@ -9,7 +9,7 @@
 #include "daemon/job-evidence.h"
 #include "daemon/log.h"
 
-#define TELL_MS 100 /* progress in bytes is told this often; steps and messages at once */
+#define TELL_MS 100 /* progress in bytes is told this often; steps, messages and the last byte at once */
 
 struct job_loop {
 	uv_timer_t timer;
@@ -18,6 +18,7 @@ struct job_loop {
 	bool started;
 	uint64_t told_ms;
 	const struct job_step *told_step;
+	bool told_all_bytes;
 	char *told_message;
 };
 
@@ -57,7 +58,7 @@ static uint64_t now_ms(struct job *job _unused_)
 static bool is_told(const struct job_loop *l, const struct job *job)
 {
 	const char *a = l->told_message, *b = job->message;
-	return l->told_step == job->step && (a == b || (a && b && strcmp(a, b) == 0));
+	return l->told_step == job->step && l->told_all_bytes == job_has_all_bytes(job) && (a == b || (a && b && strcmp(a, b) == 0));
 }
 
 static void progress(struct job *job)
@@ -71,6 +72,7 @@ static void progress(struct job *job)
 		log_info(job->device_id, job->kind, "%s: %s", job->id, job->step->name);
 	l->told_ms = now;
 	l->told_step = job->step;
+	l->told_all_bytes = job_has_all_bytes(job);
 	free(l->told_message);
 	l->told_message = job->message ? strdup(job->message) : NULL;
 	registry_changed(l->registry, REGISTRY_JOB, job->device, job);

@@ -282,6 +282,11 @@ bool job_running(const struct job *job)
 	return job->state == JOB_RUNNING;
 }
 
+bool job_has_all_bytes(const struct job *job)
+{
+	return job->total_bytes > 0 && job->done_bytes == job->total_bytes;
+}
+
 struct job *job_ref(struct job *job)
 {
 	job->references++;

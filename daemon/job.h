@@ -99,6 +99,8 @@ void job_set_message(struct job *job, const char *format, ...) _printf_(2, 3);
 /* Sets the failure; the first one wins. Returns error (negative) for `return job_fail(...)`. */
 int job_fail(struct job *job, int error, const char *name, char *parameters_taken);
 bool job_running(const struct job *job);
+/* The step has moved all its bytes, which is told at once: who shows progress would end with some part of it otherwise. */
+bool job_has_all_bytes(const struct job *job);
 
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);

@@ -87,6 +87,16 @@ def last_of(client, job):
     return list(client.stream('JobWatch', job=job))[-1]['job']
 
 
+@pytest.mark.parametrize('method, size', [('Update', 5000), ('Update', 40000), ('ImageUpload', 40000)])
+def test_the_last_progress_of_an_upload_is_all_of_it(rack, tmp_path, method, size):
+    """Progress is told now and then; that all is there, always."""
+    data, _ = image(tmp_path, size=size)
+    c = rack().ready()
+    told = [x for x in c.stream(method, device='a', file=c.put(data)['hash']) if x['step'] == 'upload' and 'doneBytes' in x]
+    assert (told[-1]['doneBytes'], told[-1]['totalBytes']) == (len(data), len(data))
+    assert len([x for x in told if x['doneBytes'] == len(data)]) == 1
+
+
 def test_a_job_ends_with_its_client(rack, tmp_path):
     data, _ = image(tmp_path, size=100000)
     r = rack(keys=SLOW)
