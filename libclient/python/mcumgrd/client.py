@@ -10,12 +10,12 @@ import re
 import string
 from typing import Any, Callable, Dict, Iterator, List, Literal, Optional, Sequence, Tuple, Union
 
-from .errors import AlreadyInstalled, AmbiguousDevice, MCUmgrError, NoSuchDevice
+from .errors import AlreadyInstalled, AmbiguousDevice, DeviceUnavailable, InvalidParameter, MCUmgrError, NoSuchDevice
 from .image import as_bytes
 from .lease import Lease
 from .private import PrivateDaemon
 from .types import (ApplicationInfo, FileChecksum, FileChecksumDataFormat, FileChecksumProperties, FileStatus, GroupDetails, ImageState,
-                    MCUmgrParameters, MemoryPoolStatistics, SettingValue, SlotInfoImage, SlotInfoImageSlot, TaskStatistics, Transport, TransportMode,
+                    MCUmgrParameters, MemoryPoolStatistics, SettingData, SlotInfoImage, SlotInfoImageSlot, TaskStatistics, Transport, TransportMode,
                     TransportStatus)
 from .varlink import Connection, default_socket
 
@@ -46,7 +46,7 @@ def watch(device: Optional[str] = None, socket: Optional[str] = None) -> Iterato
         yield from connection.stream(_API + "Watch", device=device)
 
 
-def _hex(checksum: _Checksum, what: str = "checksum") -> Optional[str]:
+def _hex(checksum: _Checksum, what: str) -> Optional[str]:
     if checksum is None:
         return None
     if isinstance(checksum, str):
@@ -55,6 +55,24 @@ def _hex(checksum: _Checksum, what: str = "checksum") -> Optional[str]:
         except ValueError as error:
             raise ValueError(f"{what} is no hex string: {error}") from None
     return as_bytes(checksum, what).hex()
+
+
+def _sha256(checksum: _Checksum) -> Optional[str]:
+    digits = _hex(checksum, "checksum")
+    if digits is not None and len(digits) != 64:
+        raise ValueError(f"checksum is a SHA-256, which has 32 bytes, not {len(digits) // 2}")
+    return digits
+
+
+def _timeout(timeout_ms: Optional[int]) -> Optional[int]:
+    if timeout_ms is not None and (type(timeout_ms) is not int or not 1 <= timeout_ms <= 600000):
+        raise InvalidParameter(f"timeout_ms must be a whole number from 1 to 600000, not {timeout_ms!r}")
+    return timeout_ms
+
+
+def _of_port(timeout_ms: int) -> int:
+    """What a port may be given, for requests that do not say."""
+    return max(10, _timeout(timeout_ms) or 500)
 
 
 class MCUmgrClient:
@@ -66,7 +84,7 @@ class MCUmgrClient:
         self._connection = connection
         self._device = device
         self._private = private
-        self._timeout_ms = timeout_ms
+        self._timeout_ms = _timeout(timeout_ms)
         self._retries: Optional[int] = None
         self._job: Optional[str] = None  # that runs
         self._stop = False  # it shall end
@@ -82,7 +100,8 @@ class MCUmgrClient:
     @staticmethod
     def serial(serial: str, baud_rate: int = 115200, timeout_ms: int = 500) -> "MCUmgrClient":
         """A board on a serial port. Goes through the system's daemon where that holds the port, else starts a private
-        mcumgrd that ends with this client."""
+        mcumgrd that ends with this client. Raises DeviceUnavailable when the port cannot be opened; whether the board answers
+        is seen by check_connection()."""
         return MCUmgrClient._open(serial, baud_rate, timeout_ms, "console")
 
     @staticmethod
@@ -108,8 +127,8 @@ class MCUmgrClient:
             raise ValueError("the identifier contains a line break")
         holder = MCUmgrClient._of_system(identifier)
         if holder is not None:
-            return MCUmgrClient(holder, identifier, None, timeout_ms)
-        config = (f"[device usb]\nmatch = {identifier}\nbaud = {baud_rate}\ntimeout_ms = {timeout_ms}\n"
+            return MCUmgrClient(holder, identifier, None, timeout_ms)._opened()
+        config = (f"[device usb]\nmatch = {identifier}\nbaud = {baud_rate}\ntimeout_ms = {_of_port(timeout_ms)}\n"
                   f"framing = {framing}\n")
         client = MCUmgrClient._start([], config, identifier, timeout_ms)
         try:
@@ -120,7 +139,7 @@ class MCUmgrClient:
                 raise NoSuchDevice(f"no USB serial port matches {identifier!r}", error.code, {
                     "hint": "VID:PID[:interface] is a regular expression such as 2fe3:.*:0; lsusb lists what is plugged in"}) from error
             raise
-        return client
+        return client._opened()
 
     @staticmethod
     def _open(path: str, baud_rate: int, timeout_ms: int, framing: str) -> "MCUmgrClient":
@@ -128,9 +147,9 @@ class MCUmgrClient:
             raise ValueError(f"a comma in the name of a serial port is not possible: {path}")
         holder = MCUmgrClient._of_system(path)
         if holder is not None:
-            return MCUmgrClient(holder, path, None, timeout_ms)
-        port = f"{os.path.abspath(path)},name=board,baud={baud_rate},timeout_ms={timeout_ms},framing={framing}"
-        return MCUmgrClient._start(["--port", port], None, "board", timeout_ms)
+            return MCUmgrClient(holder, path, None, timeout_ms)._opened()
+        port = f"{os.path.abspath(path)},name=board,baud={baud_rate},timeout_ms={_of_port(timeout_ms)},framing={framing}"
+        return MCUmgrClient._start(["--port", port], None, "board", timeout_ms)._opened()
 
     @staticmethod
     def _start(arguments: List[str], config: Optional[str], device: str, timeout_ms: int) -> "MCUmgrClient":
@@ -140,6 +159,21 @@ class MCUmgrClient:
         except BaseException:
             private.close()
             raise
+
+    def _opened(self) -> "MCUmgrClient":
+        """This client, once its port is open; closes it and raises when that cannot be opened."""
+        try:
+            with Connection(self._connection.path, self._connection.lease or "") as another:
+                for reply in another.stream(_API + "Watch", device=self._device):
+                    state, reason = (reply.get("device") or {}).get("state"), (reply.get("device") or {}).get("reason")
+                    if state in ("absent", "unavailable"):
+                        raise DeviceUnavailable(reason or f"the port is {state}", None, {"state": state, "reason": reason})
+                    if state not in (None, "opening"):
+                        break
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     @staticmethod
     def _of_system(selector: str) -> Optional[Connection]:
@@ -238,7 +272,7 @@ class MCUmgrClient:
 
     def set_timeout_ms(self, timeout_ms: int) -> None:
         """How long a request waits for its answer, wire time apart."""
-        self._timeout_ms = timeout_ms
+        self._timeout_ms = _timeout(timeout_ms)
 
     def set_retries(self, retries: int) -> None:
         """How often a request whose repetition is harmless is repeated when its answer is lost."""
@@ -279,7 +313,7 @@ class MCUmgrClient:
                 total = reply.get("totalBytes")
                 progress(text, (reply.get("doneBytes") or 0, total) if total else None)
 
-        wanted = _hex(checksum)
+        wanted = _sha256(checksum)
         self._follow(take, "Update", file=self._put(firmware), checksum=wanted, skipReboot=skip_reboot,
                      forceConfirm=force_confirm, upgradeOnly=upgrade_only, confirm=confirm, imageNumber=image,
                      bootTimeoutMs=boot_timeout_ms)
@@ -377,7 +411,7 @@ class MCUmgrClient:
             if progress and reply.get("totalBytes"):
                 progress(reply.get("doneBytes") or 0, reply["totalBytes"])
 
-        wanted = _hex(checksum)
+        wanted = _sha256(checksum)
         self._follow(take, "ImageUpload", file=self._put(data), imageNumber=image, checksum=wanted,
                      upgradeOnly=upgrade_only)
 
@@ -407,10 +441,10 @@ class MCUmgrClient:
         """The value of a setting."""
         return self.settings_read_ext(name).value
 
-    def settings_read_ext(self, name: str, max_size: Optional[int] = None) -> SettingValue:
+    def settings_read_ext(self, name: str, max_size: Optional[int] = None) -> SettingData:
         """The value of a setting, and the board's limit when it lowered max_size."""
         reply = self._call("SettingRead", name=name, maxSize=max_size)
-        return SettingValue(value=base64.b64decode(reply["value"]), max_size=reply.get("maxSize"))
+        return SettingData(value=base64.b64decode(reply["value"]), max_size=reply.get("maxSize"))
 
     def settings_write(self, name: str, value: bytes) -> None:
         """Writes a setting (the running value; settings_save stores it)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -12,11 +13,12 @@ import tempfile
 import weakref
 from typing import List, Optional
 
-from .errors import DaemonUnreachable
+from .errors import DaemonUnreachable, InvalidParameter
 
 __all__ = ["PrivateDaemon", "find_daemon"]
 
 _START_SECONDS = 20.0
+_EXIT_USAGE, _EXIT_CONFIG = 2, 3
 
 
 def find_daemon() -> str:
@@ -87,6 +89,9 @@ class PrivateDaemon:
             if self._process.poll() is not None or waited > _START_SECONDS:
                 self._errors.seek(0)
                 text = self._errors.read().decode("utf-8", "replace").strip()
+                wrong = re.search(r"\bbad value '.*|\bmatch: a comment needs.*", text)
+                if self._process.returncode in (_EXIT_USAGE, _EXIT_CONFIG) and wrong:  # what the caller gave, and not the daemon
+                    raise InvalidParameter(wrong.group())
                 raise DaemonUnreachable(f"{program} did not start: {text or 'no reason given'}")
 
     def close(self) -> None:

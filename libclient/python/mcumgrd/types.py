@@ -8,7 +8,7 @@ from typing import List, Optional
 
 __all__ = [
     "ApplicationInfo", "FileChecksum", "FileChecksumDataFormat", "FileChecksumProperties", "FileStatus", "GroupDetails", "ImageState",
-    "MCUmgrParameters", "McubootImageInfo", "MemoryPoolStatistics", "SettingValue", "SlotInfoImage", "SlotInfoImageSlot",
+    "MCUmgrParameters", "McubootImageInfo", "MemoryPoolStatistics", "SettingData", "SettingValue", "SlotInfoImage", "SlotInfoImageSlot",
     "TaskStatistics", "Transport", "TransportMode", "TransportStatus",
 ]
 
@@ -122,10 +122,13 @@ class GroupDetails:
 
 
 @dataclass(frozen=True)
-class SettingValue:
+class SettingData:
     """A setting, and the limit when the board lowered the one asked for."""
     value: bytes
     max_size: Optional[int] = None
+
+
+SettingValue = SettingData  # its name here before
 
 
 @dataclass(frozen=True)

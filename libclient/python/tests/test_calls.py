@@ -88,8 +88,8 @@ def test_statistics(client):
 def test_settings(client):
     client.settings_write("sim/x", b"\x00\x01\xff")
     assert client.settings_read("sim/x") == b"\x00\x01\xff"
-    assert client.settings_read_ext("sim/x", 99) == mcumgrd.SettingValue(b"\x00\x01\xff", 32)
-    assert client.settings_read_ext("sim/x", 2) == mcumgrd.SettingValue(b"\x00\x01", None)
+    assert client.settings_read_ext("sim/x", 99) == mcumgrd.SettingData(b"\x00\x01\xff", 32)
+    assert client.settings_read_ext("sim/x", 2) == mcumgrd.SettingData(b"\x00\x01", None)
     for call in (client.settings_commit, client.settings_save, client.settings_load):
         assert call() is None
     client.settings_save("sim")
@@ -181,6 +181,23 @@ def test_settings_of_the_client(rack):
         client.use_auto_frame_size()
         assert client.os_echo("x" * 200) == "x" * 200
     del r
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 600001, 1.5, "500", True])
+def test_a_wrong_timeout_is_told_where_it_is_set(client, wrong):
+    """And not by every call after it."""
+    with pytest.raises(mcumgrd.InvalidParameter, match="timeout_ms"):
+        client.set_timeout_ms(wrong)
+    assert client.os_echo("still there") == "still there"
+    with pytest.raises(mcumgrd.InvalidParameter, match="timeout_ms"):
+        mcumgrd.MCUmgrClient.device("a", client._connection.path, wrong)
+
+
+@pytest.mark.parametrize("wrong", ["00", b"", bytes(31), "00" * 33, "0x" + "00" * 32, "zz"])
+@pytest.mark.parametrize("call", [lambda c, s: c.image_upload(b"x", checksum=s), lambda c, s: c.firmware_update(b"x", s)])
+def test_what_is_no_sha256_is_a_wrong_value(client, call, wrong):
+    with pytest.raises(ValueError, match="checksum"):
+        call(client, wrong)
 
 
 def test_devices_and_watch(shared):

@@ -185,13 +185,49 @@ def test_another_port_gets_its_own_daemon(rack, sim):
     (lambda: MCUmgrClient.serial("/dev/null"), mcumgrd.MCUmgrError, "not a serial port|terminal"),
     (lambda: MCUmgrClient.usb_serial("dead:beef"), mcumgrd.MCUmgrError, "dead:beef"),
     (lambda: MCUmgrClient.usb_serial(""), mcumgrd.NoSuchDevice, "VID:PID"),
-    (lambda: MCUmgrClient.usb_serial("("), mcumgrd.MCUmgrError, r"\("),
+    (lambda: MCUmgrClient.usb_serial("("), mcumgrd.InvalidParameter, r"^bad value '\(' for match; bad regular expression"),
+    (lambda: MCUmgrClient.usb_serial("2fe3 ;x"), mcumgrd.InvalidParameter, r"^match: a comment needs"),
+    (lambda: MCUmgrClient.serial("/dev/null", 0), mcumgrd.InvalidParameter, r"^bad value '0' for baud; allowed: 50 to 20000000$"),
+    (lambda: MCUmgrClient.serial("/dev/null", timeout_ms=0), mcumgrd.InvalidParameter, "timeout_ms.*1 to 600000"),
     (lambda: MCUmgrClient.serial("/dev/a,b"), ValueError, "comma"),
     (lambda: MCUmgrClient.device("x", "/none"), mcumgrd.DaemonUnreachable, "no daemon listens on /none")])
 def test_ports_that_are_none(open_, error, says):
     with pytest.raises(error, match=says):
         with open_() as client:
             client.os_echo("x")
+
+
+@pytest.mark.parametrize("path,says", [("/dev/none", "/dev/none is not there"), ("/dev/null", "/dev/null: not a serial port"),
+                                       ("/", "/: Is a directory")])
+def test_a_port_that_cannot_be_opened_is_told_at_once(path, says):
+    """By serial() and not by the first call: scripts try one port after the other, or wait for one to appear."""
+    with pytest.raises(mcumgrd.DeviceUnavailable, match=says) as caught:
+        MCUmgrClient.serial(path)
+    assert caught.value.parameters["state"] in ("absent", "unavailable")
+
+
+def test_a_port_that_another_has_is_told_at_once(sim):
+    path = sim("a").path("a")
+    with MCUmgrClient.serial(path) as first:
+        assert first.os_echo("x") == "x"
+        with pytest.raises(mcumgrd.DeviceUnavailable, match=f"{path} is in use by mcumgrd"):
+            MCUmgrClient.serial(path)
+
+
+def test_a_port_of_the_running_daemon_that_is_gone_is_told_at_once(rack):
+    r = rack("a")
+    path = r.sim.path("a")
+    r.sim.command("a unplug")
+    with MCUmgrClient.device("a") as client:
+        assert any(reply["device"]["state"] == "absent" for reply in client._stream("Watch") if "device" in reply)
+    with pytest.raises(mcumgrd.DeviceUnavailable, match="is not there"):
+        MCUmgrClient.serial(path)
+
+
+def test_a_short_time_to_answer_is_taken(sim):
+    with MCUmgrClient.serial(sim("a").path("a"), timeout_ms=1) as client:
+        client.set_timeout_ms(5000)
+        assert client.os_echo("x") == "x"
 
 
 def test_an_empty_variable_names_no_socket(monkeypatch):

@@ -99,6 +99,11 @@ def test_what_came_later(name, arguments):
     assert [p for p in inspect.signature(method).parameters if p != "self"] == arguments and inspect.getdoc(method)
 
 
+@pytest.mark.parametrize("name, fields", [("MemoryPoolStatistics", ["blksiz", "nblks", "nfree", "min"]), ("SettingData", ["value", "max_size"])])
+def test_fields_that_came_later(name, fields):
+    assert [field.name for field in dataclasses.fields(getattr(mcumgrd, name))] == fields and name in mcumgrd.types.__all__
+
+
 def test_errors_are_runtime_errors():
     for name in mcumgrd.errors.__all__:
         assert issubclass(getattr(mcumgrd, name), RuntimeError), name
