@@ -196,7 +196,7 @@ static void fail_remote(struct call *call, const struct api_request *r, const st
 	json_object *o = new_device(r->device);
 
 	if (smp_status_unsupported(s) && r->recovery)
-		hint = "its bootloader's recovery answers, which knows few commands: os system-reset boots the application";
+		hint = DEVICE_RECOVERY_HINT;
 	if (!hint)
 		hint = smp_status_unsupported(s) ? "the command is an option of the board's firmware"
 						 : "the firmware decides that; what the board prints may say more";

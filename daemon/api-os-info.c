@@ -114,7 +114,12 @@ static int take(struct info *info, const struct answer *a, char *text, size_t si
 static void on_done(struct request *request, const struct answer *a)
 {
 	struct info *info = request->user;
-	struct api_request named = { .device = info->device_id, .group = request->group, .command = request->id };
+	struct api_request named = {
+		.device = info->device_id,
+		.group = request->group,
+		.command = request->id,
+		.recovery = info->device->state == DEVICE_RECOVERY,
+	};
 	struct answer broken = { .error = -EBADMSG };
 	struct call *call = info->call;
 	char text[200] = "";

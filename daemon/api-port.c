@@ -7,7 +7,7 @@
 
 static json_object *port_json(const struct registry *r, const struct usb_port *p)
 {
-	const struct config_device *section = config_find(registry_config(r), p);
+	const struct config_device *section = registry_port_section(r, p);
 	const struct device *d = registry_port_device(r, p);
 	json_object *o = json_object_new_object();
 

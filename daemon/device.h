@@ -51,6 +51,9 @@ struct image_slot {
 	size_t hash_size; /* 0: none told */
 	bool bootable, pending, confirmed, active, permanent;
 };
+/* For people, of a command that its bootloader does not have. */
+#define DEVICE_RECOVERY_HINT "its bootloader's recovery answers, which knows few commands: os system-reset boots the application"
+
 #define IMAGE_SLOTS_MAX 16
 
 /* What runs. */

@@ -23,13 +23,14 @@ static void common(struct file_job *f, struct parameters *p, const char *what)
 /* No step: that a command is not there is not known of a job alone, and the error is the one that plain calls end with. */
 static int fail_unsupported(struct file_job *f)
 {
+	bool recovery = f->job.device && f->job.device->state == DEVICE_RECOVERY;
 	struct parameters p = {0};
 
 	parameters_text(&p, "device", f->job.device_id);
 	parameters_int(&p, "group", SMP_FS);
 	parameters_int(&p, "command", 0);
-	parameters_format(&p, "message", "%s: the board has no file commands", f->path);
-	parameters_text(&p, "hint", "build its firmware with CONFIG_MCUMGR_GRP_FS=y");
+	parameters_format(&p, "message", "%s: %s has no file commands", f->path, recovery ? "the board's bootloader" : "the board");
+	parameters_text(&p, "hint", recovery ? DEVICE_RECOVERY_HINT : "build its firmware with CONFIG_MCUMGR_GRP_FS=y");
 	return job_fail(&f->job, -EREMOTEIO, "NotSupported", parameters_finish(&p));
 }
 

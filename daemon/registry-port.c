@@ -33,20 +33,29 @@ int registry_ports(const struct registry *r, const struct usb_port ***ret, size_
 	return 0;
 }
 
-static bool has_port(const struct device *d, const struct usb_port *port)
+static const struct device_candidate *find_port(const struct device *d, const struct usb_port *port)
 {
 	for (size_t i = 0; i < d->private->candidate_count; i++)
 		if (strcmp(d->private->candidates[i].syspath, port->syspath) == 0)
-			return true;
-	return false;
+			return &d->private->candidates[i];
+	return NULL;
 }
 
 struct device *registry_port_device(const struct registry *r, const struct usb_port *port)
 {
 	for (size_t i = 0; i < r->device_count; i++)
-		if (has_port(r->devices[i], port))
+		if (find_port(r->devices[i], port))
 			return r->devices[i];
 	return NULL;
+}
+
+/* Its bootloader may have product ids that fit none. */
+const struct config_device *registry_port_section(const struct registry *r, const struct usb_port *port)
+{
+	const struct device *d = registry_port_device(r, port);
+	const struct device_candidate *c = d ? find_port(d, port) : NULL;
+
+	return c && c->config ? c->config : config_find(r->config, port);
 }
 
 const struct config *registry_config(const struct registry *r)

@@ -121,6 +121,8 @@ void registry_changed(struct registry *r, enum registry_event event, struct devi
  * borrowed ports, good until the loop goes on). 0, -ENOMEM. */
 int registry_ports(const struct registry *r, const struct usb_port ***ret, size_t *ret_count);
 struct device *registry_port_device(const struct registry *r, const struct usb_port *port); /* NULL: it is no board's */
+/* The section that manages it; NULL: none does. */
+const struct config_device *registry_port_section(const struct registry *r, const struct usb_port *port);
 const struct config *registry_config(const struct registry *r);
 /* Of those who may use the socket, and so the terminals of boards; -1 (at first): nobody's. */
 void registry_set_socket_group(struct registry *r, gid_t group);

@@ -58,6 +58,7 @@ def test_update_in_recovery(rack, testbed, boards, image, config, serial):
 COMMANDS = [
     (['image', 'get-state'], 0), (['os', 'mcumgr-parameters'], 0), (['os', 'system-reset'], 0), (['stats', 'list-groups'], 6),
     (['settings', 'read', 'x'], 6), (['fs', 'status', '/x'], 6), (['shell', 'help'], 6), (['os', 'task-statistics'], 6),
+    (['os', 'application-info'], 6), (['fs', 'upload', __file__, '/x'], 6), (['fs', 'download', '/x', '-'], 6),
     (['os', 'get-datetime'], 6), (['image', 'erase'], 6), (['zephyr', 'erase-storage'], 6), (['enum', 'list-groups'], 6)]
 
 
@@ -69,7 +70,21 @@ def test_commands_in_recovery(rack, testbed, boards):
         done = rack.ctl(*words, device=name)
         assert done.code == code, (words, done.out)
         if code:
-            assert done.value['error'] == 'io.mcumgr.NotSupported' and 'recovery' in done.value['parameters']['hint'], words
+            error = done.lines[-1]
+            assert error['error'] == 'io.mcumgr.NotSupported' and 'recovery' in error['parameters']['hint'], words
+
+
+def test_its_other_product_id_is_no_other_board(rack, testbed, boards):
+    """Nobody is told to configure the bootloader of a board that is managed."""
+    board, name = start(rack, testbed, boards, ONLY_THE_APPLICATION, 'B0')
+    into_recovery(rack, testbed, board, name, 'B0')
+    port, = rack.ctl('list', '--all-ports').value['ports']
+    assert (port['productId'], port['section'], port['device']) == (0x101, 'rack', name)
+    assert rack.ctl('suggest', '--all').value == {'sections': []}
+    findings = rack.ctl('doctor').value['findings']
+    assert 'bootloader' in [f['check'] for f in findings] and 'configured' not in [f['check'] for f in findings], findings
+    done = rack.ctl('--serial', '/dev/ttyACM4', 'os', 'mcumgr-parameters')
+    assert done.code == 0, done.out
 
 
 def test_board_found_in_its_bootloader_by_a_new_daemon(rack, testbed, boards):
