@@ -277,42 +277,6 @@ static void job_watch(struct api *api, struct call *call)
 		follow(api, call, job_ref(job), false, true);
 }
 
-/* The call that waits for the record of a cancel, until it is answered or closed. */
-struct cancel {
-	struct call *call;
-};
-
-static void cancel_closed(struct call *call)
-{
-	((struct cancel *)call->user)->call = NULL;
-}
-
-static void cancel_recorded(void *user)
-{
-	_cleanup_free_ struct cancel *c = user;
-
-	if (!c->call)
-		return;
-	c->call->closed = NULL;
-	c->call->user = NULL;
-	call_reply(c->call, NULL);
-}
-
-/* One that stops a little later must not go on with the next daemon. */
-static void cancel_later(struct api *api, struct call *call, struct job *job)
-{
-	struct cancel *c = malloc(sizeof(*c));
-
-	if (!c) {
-		no_memory(call);
-		return;
-	}
-	c->call = call;
-	call->user = c;
-	call->closed = cancel_closed;
-	registry_job_save_then(api->registry, job, cancel_recorded, c);
-}
-
 static void job_cancel_call(struct api *api, struct call *call)
 {
 	struct job *job;
@@ -325,7 +289,7 @@ static void job_cancel_call(struct api *api, struct call *call)
 	if (job_running(job))
 		job_cancel(job);
 	if (job_running(job))
-		cancel_later(api, call, job);
+		api_cancel_later(api, call, job);
 	else
 		call_reply(call, NULL);
 	job_unref(job);

@@ -24,6 +24,7 @@ struct api {
 		char device[65];
 		uint64_t ms;
 	} typist; /* whose keystrokes the log has told */
+	struct cancel *cancels; /* on their way to the disk */
 	bool stopping;
 };
 
@@ -62,6 +63,9 @@ bool api_check(struct call *call, const struct api_parameter *parameters, bool o
 bool api_permitted(struct api *api, struct call *call, enum role role);
 /* The role that a method asks for; Request's depends on what is requested. ROLE_UNSET: there is no such method. */
 enum role api_role(const char *method);
+
+/* Answers JobCancel of a job that was told and still runs, once that is on record. */
+void api_cancel_later(struct api *api, struct call *call, struct job *job);
 
 /* A method of one SMP command (proto/commands.h). */
 void api_command_start(struct api *api, struct call *call, const struct smp_command *command);

@@ -79,6 +79,8 @@ struct job {
 	unsigned int clients; /* connections that wait for it */
 	unsigned int unrecorded; /* of its records, those that the disk does not have yet */
 	void (*recorded)(struct job *job); /* it has them all; or NULL */
+	bool on_record;	      /* the registry's: as one that runs; and, of one that ended, not yet */
+	bool unsaved;
 	uint64_t ended;	      /* the registry's: which to end it was; 0: it has not, or with an earlier daemon */
 	bool settling, waiting, untold; /* private to the runner */
 };

@@ -39,6 +39,20 @@ static void drop(struct registry *r, size_t at)
 	job_unref(job);
 }
 
+static void forget_running(struct registry *r, struct job *job)
+{
+	if (job->on_record)
+		state_forget_later(r->state, r->loop, "jobs", job->id);
+	job->on_record = false;
+}
+
+static void forget(struct registry *r, struct job *job)
+{
+	if (!job->unsaved)
+		state_forget_later(r->state, r->loop, "ended", job->id);
+	forget_running(r, job);
+}
+
 /* Those that ended first go: one that ran for long has only just ended, however long ago it began. */
 static void prune(struct registry *r)
 {
@@ -53,7 +67,7 @@ static void prune(struct registry *r)
 				first = i;
 		}
 		if (ended > LIMIT_JOBS_KEPT) {
-			state_forget_later(r->state, r->loop, "ended", r->jobs[first]->id);
+			forget(r, r->jobs[first]);
 			drop(r, first);
 		}
 	} while (ended > LIMIT_JOBS_KEPT);
@@ -99,19 +113,44 @@ static void cannot_record(const struct job *job, int error)
 	log_warning(job->device_id, job->kind, "%s cannot be recorded in the state directory: %s", job->id, strerror(-error));
 }
 
-static void save_ended(struct registry *r, struct job *job)
+static void on_ended_written(void *user, const char *id);
+
+static void write_ended(struct registry *r, struct job *job)
 {
 	_cleanup_(record_freep) struct record *record = NULL;
 
+	job->unsaved = false;
+	r->ended_writing++;
+	int e = job_ended_remember(job, &record);
+	if (e == 0)
+		e = state_save_later(r->state, r->loop, "ended", job->id, record, on_ended_written, r);
+	if (e < 0) {
+		r->ended_writing--;
+		cannot_record(job, e);
+	}
+	forget_running(r, job);
+}
+
+static void on_ended_written(void *user, const char *id _unused_)
+{
+	struct registry *r = user;
+
+	if (--r->ended_writing > 0)
+		return;
+	for (size_t i = 0; i < r->job_count; i++)
+		if (r->jobs[i]->unsaved)
+			write_ended(r, r->jobs[i]);
+}
+
+/* On a disk that hangs no more are on their way than are listed. */
+static void save_ended(struct registry *r, struct job *job)
+{
 	/* A job that ends with the daemon goes on with the next one; and whoever ends them all walks the list. */
 	if (r->stopping)
 		return;
-	int e = job_ended_remember(job, &record);
-	if (e == 0)
-		e = state_save_later(r->state, r->loop, "ended", job->id, record, NULL, NULL);
-	if (e < 0)
-		cannot_record(job, e);
-	state_forget_later(r->state, r->loop, "jobs", job->id);
+	job->unsaved = true;
+	if (r->ended_writing == 0)
+		write_ended(r, job);
 	job->ended = ++r->jobs_ended;
 	prune(r);
 }
@@ -146,8 +185,10 @@ static int save_running(struct registry *r, struct job *job, struct saving *s)
 		return e;
 	job_ref(job)->unrecorded++;
 	e = state_save_later(r->state, r->loop, "jobs", job->id, record, recorded, s);
-	if (e == 0)
+	if (e == 0) {
+		job->on_record = true;
 		return 0;
+	}
 	job->unrecorded--;
 	job_unref(job);
 	return e;
@@ -173,7 +214,6 @@ void registry_job_save_then(struct registry *r, struct job *job, void (*done)(vo
 
 void registry_job_save(struct registry *r, struct job *job)
 {
-
 	if (job_running(job))
 		registry_job_save_then(r, job, NULL, NULL);
 	else
@@ -245,6 +285,7 @@ static void have_file(void *user, struct blob *blob)
 	}
 	struct job *job = registry_job_find(r, f->id);
 	struct device *d = registry_by_id(r, device);
+	job->on_record = true;
 	log_info(device, job->kind, "%s goes on, from an earlier daemon", f->id);
 	if (d && !job->cancelled)
 		update_adopt(job, d);

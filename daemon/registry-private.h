@@ -61,6 +61,7 @@ struct registry {
 	struct job **jobs; /* oldest first */
 	size_t job_count, job_capacity;
 	uint64_t jobs_ended; /* ever */
+	size_t ended_writing; /* of them are on their way to the disk; others wait */
 
 	struct registry_observer *observers;
 	struct registry_port_observer *port_observers;

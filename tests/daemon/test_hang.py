@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """open and close of a tty that hang in the kernel: no other board and no client notices."""
 
+import base64
+import ctypes
 import os
 import re
 import select
 import signal
 import statistics
+import sys
 import threading
 import time
 
@@ -50,6 +53,30 @@ class Gate:
         """Whoever comes hangs there again."""
         os.unlink(self.path)
         os.mkfifo(self.path)
+
+
+class Arrivals:
+    """Counts the files that are put into a directory from now on."""
+
+    MOVED_FROM, MOVED_TO, NONBLOCK = 0x40, 0x80, os.O_NONBLOCK
+
+    def __init__(self, path):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(self.NONBLOCK)
+        assert self.fd >= 0 and libc.inotify_add_watch(self.fd, os.fsencode(path), self.MOVED_FROM | self.MOVED_TO) >= 0
+
+    def count(self):
+        """So far, and no more after that. (Two alike in a row would be one event: each has a MOVED_FROM before it.)"""
+        events = b''
+        while select.select([self.fd], [], [], 0)[0]:
+            events += os.read(self.fd, 65536)
+        os.close(self.fd)
+        count = 0
+        while events:
+            mask, size = (int.from_bytes(events[at:at + 4], sys.byteorder) for at in (4, 12))
+            events = events[16 + size:]
+            count += mask == self.MOVED_TO
+        return count
 
 
 def preload(monkeypatch, **variables):
@@ -242,8 +269,9 @@ def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, t
     r = hanging('HANG_RENAME')
     c, updater, canceller = r.ready(), r.client(), r.client()
     r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    before = updates.lists(r)
     updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
-    job = updates.until(updater, 'mark')['job']
+    job = updates.until_mark_is_sent(r, updater, before)['job']
     gate.shut()
     r.sim.command('b unplug')
     gate.wait()
@@ -255,6 +283,57 @@ def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, t
     assert canceller.reply() == {}
     r.sim.command('a clear-faults')
     assert updates.follow(updater).name == 'Cancelled'
+
+
+def test_cancels_do_not_pile_up(hanging, gate, monkeypatch, tmp_path):
+    """Clients that ask again and again, and go, leave nothing behind while the disk hangs."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    gate.stand_open()
+    r = hanging('HANG_RENAME')
+    c, updater = r.ready(), r.client()
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    before = updates.lists(r)
+    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
+    job = updates.until_mark_is_sent(r, updater, before)['job']
+    gate.shut()
+    r.sim.command('b unplug')
+    gate.wait()
+    records = Arrivals(r.dir / 'state/jobs')
+    cancellers = [r.client() for _ in range(100)]
+    for one in cancellers:
+        one.send('JobCancel', {'job': job})
+    c.call('Jobs')
+    for one in cancellers[1:-1]:
+        one.close()
+    c.call('Jobs')
+    gate.stand_open()
+    assert cancellers[0].reply() == cancellers[-1].reply() == {}
+    assert c.call('JobCancel', job=job) == {}
+    r.sim.command('a clear-faults')
+    assert updates.follow(updater).name == 'Cancelled'
+    assert records.count() <= 3  # of both, and that it was marked
+
+
+def test_jobs_that_ended_do_not_pile_up(hanging, gate, monkeypatch):
+    """Of those that are no longer listed when the disk takes records again none is written."""
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    gate.stand_open()
+    r = hanging('HANG_RENAME')
+    c = r.ready()
+    gate.shut()
+    r.sim.command('b unplug')
+    gate.wait()
+    records = Arrivals(r.dir / 'state/ended')
+    data = base64.b64encode(b'x').decode()
+    for number in range(300):
+        c.call('FileWrite', device='a', path=f'/lfs1/{number % 3}', data=data)
+    kept = [job['id'] for job in c.call('Jobs')['jobs']]
+    gate.stand_open()
+    assert r.stop() == 0
+    assert records.count() <= len(kept) + 1
+    assert sorted(os.listdir(r.dir / 'state/ended')) == sorted(kept)
+    r.start()
+    assert [job['id'] for job in r.client().call('Jobs')['jobs']] == kept
 
 
 def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):

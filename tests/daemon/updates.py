@@ -77,6 +77,21 @@ def until(client, step):
     return None
 
 
+def lists(rack, board='a'):
+    """How often a board was asked for its images, or to change their marks."""
+    return rack.sim.state(board)['requests'].get('1/0', 0)
+
+
+def until_mark_is_sent(rack, client, before, board='a'):
+    """The step is told before that: it is put on record first. before: lists() when a new image's update began."""
+    reply = until(client, 'mark')
+    deadline = time.monotonic() + racks.SECONDS
+    while lists(rack, board) < before + 3:
+        assert time.monotonic() < deadline, f'no mark is sent: {reply}'
+        time.sleep(0.01)
+    return reply
+
+
 def of_job(job):
     """A job of Jobs or JobWatch in the words of an Update's end."""
     if job['state'] == 'done':
