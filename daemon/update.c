@@ -18,7 +18,7 @@ static void update_abandon(struct job *job)
 	struct parameters p = {0};
 
 	parameters_format(&p, "message", "The daemon ends. %s%s", where ? where : "",
-			job->detached || u->phase >= PHASE_RESET ? " The job goes on when the daemon is started again." : "");
+			(job->detached && !job->cancelled) || u->phase >= PHASE_RESET ? " The job goes on when the daemon is started again." : "");
 	job_fail(job, -ESHUTDOWN, "Stopping", parameters_finish(&p));
 	job_abort(job, -ESHUTDOWN);
 }

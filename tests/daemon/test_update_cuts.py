@@ -372,6 +372,24 @@ def test_a_cancelled_job_stays_cancelled(rack, image):
     updates.settle(r, image)
 
 
+def test_a_cancelled_job_is_not_said_to_go_on(rack, image):
+    r = rack(keys='baud=1000000')
+    c = r.ready()
+    before = updates.lists(r)
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    updates.begin(c, image, detached=True)
+    job = updates.until_mark_is_sent(r, c, before)['job']
+    r.client().call('JobCancel', job=job)
+    assert r.stop() == 0
+    end = updates.follow(c)
+    assert end.name == 'Stopping' and 'may be marked' in end.parameters['message'], end
+    assert 'goes on' not in end.parameters['message'], end
+    r.sim.command('a clear-faults')
+    r.start()
+    assert updates.watch_again(r.ready(), job).name == 'Cancelled'
+    updates.settle(r, image)
+
+
 @pytest.mark.parametrize('reset', [False, True], ids=['left alone', 'reset meanwhile'])
 @pytest.mark.parametrize('when', ['before', 'after'])
 def test_a_mark_that_may_have_arrived(rack, image, when, reset):
