@@ -176,7 +176,8 @@ int firmware_image_info(struct ctl *ctl)
 	size_t size;
 	int r;
 
-	r = file_read(ctl, args_text(ctl->args, "file"), &data, &size);
+	ctl->subject = args_text(ctl->args, "file");
+	r = file_read(ctl, ctl->subject, &data, &size);
 	if (r)
 		return r;
 	if (mcuboot_parse(data, size, &image, &problem, text, sizeof(text)) < 0)

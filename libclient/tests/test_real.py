@@ -126,6 +126,8 @@ def test_bad_images_read_alike_with_and_without_a_daemon(real, run, tmp_path):
         alone, asked = json.loads(alone.out), json.loads(asked.out)
         assert alone["error"] == asked["error"] == "io.mcumgr.BadImage"
         assert all(alone["parameters"][key] == asked["parameters"][key] for key in ("reason", "message"))
+        said = run("firmware", "get-image-info", "mcuboot", bad)
+        assert said.err.startswith(f"mcumgrctl: {bad}: {alone['parameters']['message']}")
 
 
 IMAGES = [[], ["--protected"], ["--hash", "sha512"], ["--pad", "65536"], ["--broken", "encrypted"], ["--rom-address", "4096"]]
