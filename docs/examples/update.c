@@ -38,11 +38,16 @@ int main(int argc, char **argv)
 	FILE *f;
 	int r;
 
-	if (argc < 2 || !(f = fopen(argv[1], "rb"))) {
+	if (argc < 2) {
 		fprintf(stderr, "usage: update FILE [DEVICE]\n");
 		return 2;
 	}
-	size = fread(data, 1, sizeof(data), f);
+	f = fopen(argv[1], "rb");
+	size = f ? fread(data, 1, sizeof(data), f) : 0;
+	if (!f || ferror(f)) {
+		perror(argv[1]);
+		return 1;
+	}
 	fclose(f);
 	if (mcumgr_new(&m) < 0)
 		return 1;

@@ -77,6 +77,12 @@ def test_update(daemon, example, tmp_path):
     assert daemon.calls == [PUT, ("Update", {"device": "rack-1", "file": FILE}, True)]
 
 
+def test_update_without_a_file_that_can_be_read(example, tmp_path):
+    assert example("update") == (2, "", "usage: update FILE [DEVICE]\n")
+    assert example("update", str(tmp_path / "none")) == (1, "", f"{tmp_path}/none: No such file or directory\n")
+    assert example("update", str(tmp_path)) == (1, "", f"{tmp_path}: Is a directory\n")
+
+
 def test_update_that_fails(daemon, example, tmp_path):
     (tmp_path / "image").write_bytes(IMAGE)
     daemon.on("ImagePut", Error("BadImage", reason="no-hash", message="the image has no hash", hint="sign it"))
