@@ -107,13 +107,14 @@ static char *hint_with_names(const struct mcumgr_error *error)
 	const char *key = several ? "matches" : "available";
 	size_t i, n = member_count(error->parameters, key), size;
 	bool detailed = n && member_count(error->parameters, "details") == n;
+	const char *lease = getenv("MCUMGR_LEASE");
 	char *text;
 	FILE *f = open_memstream(&text, &size);
 
 	if (!f)
 		out_of_memory();
-	if (mcumgr_error_is(error, "NoSuchLease") && getenv("MCUMGR_LEASE"))
-		fprintf(f, "MCUMGR_LEASE is set, and names it.\n");
+	if (mcumgr_error_is(error, "NoSuchLease") && lease)
+		fprintf(f, "MCUMGR_LEASE is %s.\n", *lease ? "set, and names it" : "empty");
 	if (error->hint)
 		fprintf(f, "%s\n", error->hint);
 	if (n)

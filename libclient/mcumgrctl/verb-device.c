@@ -128,7 +128,7 @@ static void say_event(struct board *b, const char *event, json_object *reply)
 		say(b, " %s", show(shown));
 		say_facts(b, device);
 		say_reason(b, device);
-	} else if (strcmp(event, "removed") != 0) {
+	} else if (strcmp(event, "removed") != 0 && strcmp(event, "unlocked") != 0) { /* the state is not why */
 		if (strcmp(event, "attached") == 0 || strcmp(event, "ready") == 0)
 			say_facts(b, device);
 		say_reason(b, member_string(reply, "reason") ? reply : device);

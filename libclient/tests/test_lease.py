@@ -189,6 +189,13 @@ def test_steps_of_a_script(ctl):
     assert ctl("keep", MCUMGR_LEASE=token).code == 4
 
 
+def test_the_token_that_is_no_token(ctl):
+    """MCUMGR_LEASE=$(mcumgrctl lock ...) when that failed."""
+    r = ctl("unlock", MCUMGR_LEASE="")
+    assert r.code == 4 and "MCUMGR_LEASE is empty" in r.err and "names it" not in r.err.split("take one")[0]
+    assert "MCUMGR_LEASE is set, and names it" in ctl("unlock", MCUMGR_LEASE="f" * 32).err
+
+
 def test_a_pool(ctl):
     r = ctl("lock", "--any", "*", "--count", "2", "--", "sh", "-c", "echo $MCUMGR_LEASE_DEVICES")
     assert r.code == 0 and len(r.out.split()) == 2 and set(r.out.split()) < {"a", "b", "c"}

@@ -442,6 +442,7 @@ def test_watch(daemon, ctl):
               {"event": "firmware", "number": 2, **time, "device": DEVICES[0], "before": {"version": "0.9.0"},
                "after": {"version": "1.0.0", "hash": "0123456789abcdef"}},
               {"event": "unavailable", "number": 2, **time, "device": GONE},
+              {"event": "unlocked", "number": 2, **time, "device": GONE},
               {"event": "job", "number": 3, **time, "job": FAILED}, {"event": "removed", "number": 4, **time, "device": GONE},
               {"event": "current", "number": 9, **time, "missed": 5}, Error("Stopping", message="the daemon is ending"))
     result = ctl("watch", "--device", "rack")
@@ -454,6 +455,7 @@ def test_watch(daemon, ctl):
 03:04:05.678Z rack-1 rebooted (its console shows a boot)
 03:04:05.678Z rack-1 firmware 1.0.0 (0123456789ab), before 0.9.0
 03:04:05.678Z rack-3 unavailable (held by another program)
+03:04:05.678Z rack-3 unlocked
 03:04:05.678Z rack-2 job 8: update failed, upload 9 %
 03:04:05.678Z rack-3 removed
 03:04:05.678Z (5 events were missed; what is there now follows)
