@@ -319,6 +319,49 @@ def collect(title, cells, row):
     return results
 
 
+def cell(text):
+    """The value of --cell; what is wrong with it is argparse's to say."""
+    try:
+        kind, baud, buf_size, latency, count = text.split(',')
+        found = kind, int(baud), int(buf_size), float(latency), int(count)
+    except ValueError:
+        found = None
+    if not found or kind not in ('image', 'write', 'read') or found[1] < 0 or found[2] < 64 or not 0 <= found[3] < 10000 or found[4] < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT such as image,115200,384,4,4 '
+                                         '(buffers of 64 bytes or more)')
+    return found
+
+
+def some(kind):
+    """A type for argparse: a number of this kind above zero."""
+    def take(text):
+        try:
+            number = kind(text)
+        except ValueError:
+            number = 0
+        if not 0 < number < 1e6:
+            raise argparse.ArgumentTypeError(f'{text} is not a number above 0')
+        return number
+    return take
+
+
+def check(p, options):
+    """What would be told after the measurement otherwise, or not at all."""
+    if options.tty and not options.cell:
+        p.error('--tty needs --cell: other parts simulate their boards')
+    if options.tty and not os.path.exists(options.tty):
+        p.error(f'--tty: {options.tty}: No such file or directory')
+    for name in ('json', 'markdown', 'document', 'svg'):
+        path = getattr(options, name)
+        try:
+            if path and (name == 'document' or os.path.exists(path)):
+                open(path, 'r+').close()
+            elif path:
+                os.stat(os.path.dirname(path) or '.')
+        except OSError as error:
+            p.error(f'--{name}: {path}: {error.strerror}')
+
+
 def words():
     p = argparse.ArgumentParser(prog='script/bench', description='How fast mcumgrd moves data over cables of any speed.')
     p.add_argument('--all', action='store_true', help='the whole matrix, which takes twenty minutes')
@@ -328,26 +371,23 @@ def words():
     p.add_argument('--peers', action='store_true',
                    help='other clients on the same cables, and real firmware; installs them by package name. With --all: after '
                         'all the rest')
-    p.add_argument('--cell', action='append', metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
+    p.add_argument('--cell', action='append', type=cell, metavar='KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT',
                    help='this cell; KIND is image, write or read')
-    p.add_argument('--boards', type=int, action='append', metavar='N', help='so many boards at once')
-    p.add_argument('--seconds', type=float, default=5.5, help='wire time of a transfer (%(default)s)')
-    p.add_argument('--runs', type=int, default=1, metavar='N', help='measure each cell of one board so often; the median counts')
+    p.add_argument('--boards', type=some(int), action='append', metavar='N', help='so many boards at once')
+    p.add_argument('--seconds', type=some(float), default=5.5, help='wire time of a transfer (%(default)s)')
+    p.add_argument('--runs', type=some(int), default=1, metavar='N', help='measure each cell of one board so often; the median counts')
     p.add_argument('--tty', help='measure the board at this tty instead of simulated ones; only with --cell')
     p.add_argument('--json', metavar='FILE', help='all figures')
     p.add_argument('--markdown', metavar='FILE', help='the tables, as printed')
     p.add_argument('--document', metavar='FILE', help='puts the tables into FILE, in place of those of the same titles')
     p.add_argument('--svg', metavar='FILE', help='a picture of the cells of one board')
-    return p.parse_args()
+    options = p.parse_args()
+    check(p, options)
+    return options
 
 
 def chosen_cells(options):
-    if options.cell:
-        for word in options.cell:
-            kind, baud, buf_size, latency, count = word.split(',')
-            yield kind, int(baud), int(buf_size), float(latency), int(count)
-    else:
-        yield from matrix() if options.all else QUICK
+    return options.cell or (matrix() if options.all else QUICK)
 
 
 # What runs without --only, in this order.

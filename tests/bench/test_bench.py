@@ -115,6 +115,33 @@ def test_program(tmp_path):
     assert said['machine']['cores'] == os.cpu_count() and said['one'][0]['problem'] is None
 
 
+@pytest.mark.parametrize('words, says', [
+    (['--cell', 'foo'], '--cell: foo is not KIND,BAUD,BUF_SIZE,LATENCY_MS,BUF_COUNT'),
+    (['--cell', 'image,115200,384,4'], 'is not KIND,BAUD'), (['--cell', 'image,fast,384,4,4'], 'is not KIND,BAUD'),
+    (['--cell', 'erase,115200,384,4,4'], 'is not KIND,BAUD'), (['--cell', 'image,115200,384,-1,4'], 'is not KIND,BAUD'),
+    (['--cell', 'image,115200,384,nan,4'], 'is not KIND,BAUD'), (['--cell', 'image,115200,63,4,4'], 'is not KIND,BAUD'),
+    (['--cell', 'image,115200,384,4,0'], 'is not KIND,BAUD'),
+    (['--runs', '0'], '--runs: 0 is not'), (['--boards', '0'], '--boards: 0 is not'), (['--boards', 'x'], '--boards: x is not'),
+    (['--seconds', '0'], '--seconds: 0 is not'), (['--seconds', 'inf'], '--seconds: inf is not'),
+    (['--tty', '/dev/ttyACM0'], '--tty needs --cell'),
+    (['--tty', '/dev/none', '--cell', 'image,115200,384,4,4'], '/dev/none: No such file'),
+    (['--json', '/none/file'], '--json: /none/file'), (['--markdown', '/'], '--markdown: /: '), (['--svg', '/none/f'], '--svg: /none/f'),
+    (['--document', '/none'], '--document: /none')])
+def test_wrong_words_are_told_before_anything_is_measured(monkeypatch, capsys, words, says):
+    monkeypatch.setattr(sys, 'argv', ['bench', *words])
+    with pytest.raises(SystemExit) as ends:
+        bench.words()
+    assert ends.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_a_file_that_is_there_is_no_wrong_word(monkeypatch, tmp_path):
+    """It is looked at and not written to: a run that fails leaves the last one's figures."""
+    (tmp_path / 'j').write_text('old')
+    monkeypatch.setattr(sys, 'argv', ['bench', '--json', str(tmp_path / 'j'), '--svg', str(tmp_path / 'new'), '--cell', 'read,0,64,0.5,1'])
+    assert bench.words().cell == [('read', 0, 64, 0.5, 1)]
+    assert (tmp_path / 'j').read_text() == 'old' and not (tmp_path / 'new').exists()
+
+
 def test_rack_is_updated():
     one, many = rack_update.cells(boards=3, baud=1000000, size=16384, boot_ms=50)
     assert one['ratio'] == 1 and many['boards'] == 3 and many['makespan'] > 0 and many['slowest'] <= many['makespan']
