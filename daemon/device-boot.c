@@ -31,9 +31,16 @@ static unsigned int most(unsigned int a, unsigned int b)
 	return a > b ? a : b;
 }
 
+/* After a port was opened, or what it printed has ended. */
 unsigned int device_quiet_ms(const struct device *d)
 {
-	return d->private->expecting ? most(d->config->quiet_ms, d->private->learnt.quiet_ms) : d->config->quiet_ms;
+	const struct device_private *p = d->private;
+
+	if (!p->expecting)
+		return d->config->quiet_ms;
+	unsigned int quiet = most(d->config->quiet_ms, p->learnt.quiet_ms);
+	/* Native USB: its port went with the reset out of recovery, and is back. */
+	return p->recovery_reset ? most(quiet, QUIET_AFTER_RECOVERY_MS) : quiet;
 }
 
 /* After a reset or a bootloader's banner. */
@@ -207,8 +214,8 @@ static void reset_sent(struct request *request, const struct answer *answer)
 	device_quiet(d, most(boot_ms(d), QUIET_AFTER_RECOVERY_MS));
 }
 
-/* Once, until the application has been seen or the board was plugged again: a board without an application must not be
- * reset for ever. */
+/* Once, until the application has been seen or the board was plugged again, by other than this reset: a board without an
+ * application must not be reset for ever. */
 void device_found_recovery(struct device *d)
 {
 	struct device_private *p = d->private;

@@ -86,7 +86,8 @@ static void opened(void *user)
 	struct device_private *p = d->private;
 
 	p->open_pause_ms = p->probe_pause_ms = 0;
-	p->recovery_reset = false;
+	if (!p->expecting)
+		p->recovery_reset = false;
 	console_break(d->console);
 	if (resume(d))
 		return;

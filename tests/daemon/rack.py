@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(SOURCE / 'tests/sim'), str(SOURCE / 'tests/daemon')]
@@ -110,7 +111,9 @@ class Client:
 
     def wait_device(self, device, holds):
         """Watches until a board is as wanted; the board as the API shows it then."""
+        deadline = time.monotonic() + SECONDS
         for reply in self.stream('Watch', device=device):
+            assert time.monotonic() < deadline, f'{device} does not come to be as wanted: {reply}'
             if reply.get('device') and holds(reply['device']):
                 self.close()
                 return reply['device']

@@ -68,9 +68,10 @@ def test_plugs_leave_no_board_in_its_bootloader(rack):
         assert state['phase'] == 'app' and state['boots'] == state['app_starts'] == 6, state
 
 
-def test_a_longer_window_is_met_once(rack):
+@pytest.mark.parametrize('more', ['', ',hang_up=on'])
+def test_a_longer_window_is_met_once(rack, more):
     """A window longer than the quiet time catches the board once: it is reset, and never again, for the daemon has learnt."""
-    r = rack(keys='wait_dfu_ms=1500', quiet_ms=300)
+    r = rack(keys='wait_dfu_ms=1500' + more, quiet_ms=300)
     r.ready()
     before = r.sim.state()['resets_smp']
     for _ in range(2):
@@ -99,9 +100,10 @@ def bad_image(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize('keys, size', [('', 1020), ('rec_params=off', 508)])
+@pytest.mark.parametrize('keys, size', [('', 1020), ('rec_params=off', 508), ('hang_up=on', 1020)])
 def test_a_board_without_an_application(rack, bad_image, tmp_path, keys, size):
-    """It is reset once, in the hope of an application, and not for ever. Its bootloader takes one."""
+    """It is reset once, in the hope of an application, and not for ever, though its port may go and come back each time. Its
+    bootloader takes one."""
     r = rack(keys=f'image={bad_image},{keys}'.rstrip(','))
     d = r.client().wait_device('a', lambda d: d['state'] == 'recovery')
     assert d['frameSize'] == size and d['reason']
