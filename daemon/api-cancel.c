@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* JobCancel of a job that stops a little later: it is answered once the next daemon would not go on with the job. One record is
- * enough for all that ask before it is on the disk, however often they come. */
+/* JobCancel is answered once the next daemon would not go on with the job, be it that it has ended or stops a little later. One
+ * record is enough for all that ask before it is on the disk, however often they come. */
 
 #include "daemon/api-private.h"
 #include "daemon/registry.h"
@@ -89,5 +89,8 @@ void api_cancel_later(struct api *api, struct call *call, struct job *job)
 	*begun = (struct cancel){.next = api->cancels, .api = api, .job = job_ref(job)};
 	api->cancels = begun;
 	add(begun, w);
-	registry_job_save_then(api->registry, job, on_recorded, begun);
+	if (job_running(job))
+		registry_job_save_then(api->registry, job, on_recorded, begun);
+	else
+		registry_job_ended_then(api->registry, on_recorded, begun);
 }

@@ -286,9 +286,10 @@ static void job_cancel_call(struct api *api, struct call *call)
 	if (job_running(job) && job->device)
 		api_audit(call, job->device, "JobCancel");
 	job_ref(job);
+	bool on_record = job_running(job) && job->on_record;
 	if (job_running(job))
 		job_cancel(job);
-	if (job_running(job))
+	if (job_running(job) || on_record)
 		api_cancel_later(api, call, job);
 	else
 		call_reply(call, NULL);

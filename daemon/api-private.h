@@ -64,7 +64,7 @@ bool api_permitted(struct api *api, struct call *call, enum role role);
 /* The role that a method asks for; Request's depends on what is requested. ROLE_UNSET: there is no such method. */
 enum role api_role(const char *method);
 
-/* Answers JobCancel of a job that was told and still runs, once that is on record. */
+/* Answers JobCancel of a job that was told, once that, or its end, is on record. */
 void api_cancel_later(struct api *api, struct call *call, struct job *job);
 
 /* A method of one SMP command (proto/commands.h). */

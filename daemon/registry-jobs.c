@@ -142,14 +142,15 @@ static void on_ended_written(void *user, const char *id _unused_)
 			write_ended(r, r->jobs[i]);
 }
 
-/* On a disk that hangs no more are on their way than are listed. */
+/* On a disk that hangs no more are on their way than are listed, and of those that are on record as running one of each board:
+ * they began after the disk had that. */
 static void save_ended(struct registry *r, struct job *job)
 {
 	/* A job that ends with the daemon goes on with the next one; and whoever ends them all walks the list. */
 	if (r->stopping)
 		return;
 	job->unsaved = true;
-	if (r->ended_writing == 0)
+	if (r->ended_writing == 0 || job->on_record)
 		write_ended(r, job);
 	job->ended = ++r->jobs_ended;
 	prune(r);
@@ -210,6 +211,31 @@ void registry_job_save_then(struct registry *r, struct job *job, void (*done)(vo
 	free(s);
 	if (done)
 		done(user);
+}
+
+struct ending {
+	void (*done)(void *user);
+	void *user;
+};
+
+static void on_ending_recorded(void *user, const char *id _unused_)
+{
+	_cleanup_free_ struct ending *e = user;
+
+	e->done(e->user);
+}
+
+void registry_job_ended_then(struct registry *r, void (*done)(void *user), void *user)
+{
+	struct ending *e = malloc(sizeof(*e));
+
+	if (e) {
+		*e = (struct ending){.done = done, .user = user};
+		if (state_then(r->state, r->loop, on_ending_recorded, e) == 0)
+			return;
+	}
+	free(e);
+	done(user);
 }
 
 void registry_job_save(struct registry *r, struct job *job)

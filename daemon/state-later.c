@@ -7,7 +7,7 @@
 #include "daemon/log.h"
 #include "daemon/state-private.h"
 
-/* A record on its way to the disk, or from it: text NULL. */
+/* A record on its way to the disk, or from it: text NULL. Without a kind: nothing but its place in the order. */
 struct change {
 	struct change *next;
 	char *kind, *name, *text;
@@ -29,8 +29,9 @@ DEFINE_FREEP(struct change, change_free)
 /* On a thread. */
 static int make(int directory, const struct change *c)
 {
+	if (!c->kind)
+		return 0;
 	_cleanup_(state_fd_closep) int kind = state_open_kind(directory, c->kind);
-
 	if (kind < 0)
 		return kind;
 	if (c->text)
@@ -85,6 +86,16 @@ static void on_done(uv_work_t *work, int status)
 		state_close(s);
 }
 
+/* Takes it over. */
+static void queue(struct state *s, uv_loop_t *loop, struct change *c)
+{
+	s->loop = loop;
+	*s->last = c;
+	s->last = &c->next;
+	if (!s->making)
+		make_all(s);
+}
+
 static int change(struct state *s, uv_loop_t *loop, struct change *c_taken)
 {
 	_cleanup_(change_freep) struct change *c = c_taken;
@@ -93,12 +104,7 @@ static int change(struct state *s, uv_loop_t *loop, struct change *c_taken)
 		return -ENOMEM;
 	if (!state_is_name(c->name))
 		return -EINVAL;
-	s->loop = loop;
-	*s->last = c;
-	s->last = &c->next;
-	TAKE_PTR(c);
-	if (!s->making)
-		make_all(s);
+	queue(s, loop, TAKE_PTR(c));
 	return 0;
 }
 
@@ -135,4 +141,21 @@ int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const c
 int state_forget_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name)
 {
 	return s->directory < 0 ? 0 : change(s, loop, change_new(kind, name));
+}
+
+int state_then(struct state *s, uv_loop_t *loop, void (*done)(void *user, const char *name), void *user)
+{
+	struct change *c;
+
+	if (!s->making) {
+		done(user, NULL);
+		return 0;
+	}
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	c->done = done;
+	c->user = user;
+	queue(s, loop, c);
+	return 0;
 }

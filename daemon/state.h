@@ -35,6 +35,8 @@ int state_forget(struct state *s, const char *kind, const char *name);
 int state_save_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name, const struct record *r,
 		void (*done)(void *user, const char *name), void *user);
 int state_forget_later(struct state *s, uv_loop_t *loop, const char *kind, const char *name);
+/* done(user, NULL) once all that was said so far has been done: now, if it has. */
+int state_then(struct state *s, uv_loop_t *loop, void (*done)(void *user, const char *name), void *user);
 /* Calls each() for every record of a kind; what cannot be read is told by each(record NULL, a sentence) and left alone. */
 int state_load(struct state *s, const char *kind,
 		void (*each)(void *user, const char *name, const struct record *record, const char *problem), void *user);

@@ -285,6 +285,29 @@ def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, t
     assert updates.follow(updater).name == 'Cancelled'
 
 
+def test_a_cancel_that_ends_the_job_is_answered_once_that_is_on_record(hanging, gate, monkeypatch, tmp_path):
+    monkeypatch.setenv('HANG_RECORD', 'b')
+    gate.stand_open()
+    r = hanging('HANG_RENAME')
+    c, updater, canceller = r.ready(), r.client(), r.client()
+    r.sim.command('a fault lose-request group=1 id=1 op=write count=0')
+    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
+    job = updates.until(updater, 'upload')['job']
+    gate.shut()
+    r.sim.command('b unplug')
+    gate.wait()
+    canceller.send('JobCancel', {'job': job})
+    assert updates.follow(updater).name == 'Cancelled'
+    assert [j['state'] for j in c.call('Jobs')['jobs']] == ['cancelled']
+    assert not select.select([canceller.socket], [], [], 0)[0], 'the next daemon would go on with it'
+    c.send('FileWrite', {'device': 'a', 'path': '/lfs1/x', 'data': base64.b64encode(b'x').decode()})
+    assert c.reply()['doneBytes'] == 1, 'nothing else waits for that'
+    gate.stand_open()
+    assert canceller.reply() == {}
+    assert (r.dir / 'state/ended' / job).exists()
+    assert c.call('JobCancel', job=job) == {}
+
+
 def test_cancels_do_not_pile_up(hanging, gate, monkeypatch, tmp_path):
     """Clients that ask again and again, and go, leave nothing behind while the disk hangs."""
     monkeypatch.setenv('HANG_RECORD', 'b')

@@ -214,6 +214,12 @@ static void done(void *user _unused_, const char *name)
 	strcat(strcat(loaded, name), " ");
 }
 
+static void done_then(void *user, const char *name)
+{
+	ck_assert_ptr_null(name);
+	strcat(strcat(loaded, user), " ");
+}
+
 /* On the disk once the loop has run, in this order. */
 START_TEST(saves_later)
 {
@@ -228,6 +234,8 @@ START_TEST(saves_later)
 	ck_assert_int_eq(save_kind(s, "jobs", "two", "old"), 0);
 	ck_assert_int_eq(state_save_later(s, &loop, "boards", "../two", r, NULL, NULL), -EINVAL);
 	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "../two"), -EINVAL);
+	ck_assert_int_eq(state_then(s, &loop, done_then, (char *)"now"), 0);
+	ck_assert_str_eq(loaded, "now ");
 	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, done, NULL), 0);
 	ck_assert_int_eq(state_forget_later(s, &loop, "jobs", "two"), 0);
 	ck_assert_int_eq(state_forget_later(s, &loop, "jobs", "never"), 0);
@@ -237,9 +245,10 @@ START_TEST(saves_later)
 	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "five"), 0);
 	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "six"), 0);
 	ck_assert_int_eq(state_save_later(s, &loop, "boards", "six", r, done, NULL), 0);
+	ck_assert_int_eq(state_then(s, &loop, done_then, (char *)"then"), 0);
 	record_set(r, "serial", "changed");
 	ck_assert_int_eq(state_save_later(s, &loop, "boards", "six", r, done, NULL), 0);
-	ck_assert_str_eq(loaded, "");
+	ck_assert_str_eq(loaded, "now ");
 	/* What is on its way keeps others out. */
 	state_close(s);
 	ck_assert_int_eq(state_open(dir, &other, &problem), -EBUSY);
@@ -252,12 +261,12 @@ START_TEST(saves_later)
 	ck_assert_str_eq(get("boards/three"), "serial=L%01\n");
 	ck_assert_ptr_null(get("boards/five"));
 	ck_assert_str_eq(get("boards/six"), "serial=changed\n");
-	ck_assert_str_eq(loaded, "two three four six six ");
+	ck_assert_str_eq(loaded, "now two three four six then six ");
 	state_close(s);
 	ck_assert_int_eq(state_open(NULL, &s, &problem), 0);
 	ck_assert_int_eq(state_save_later(s, &loop, "boards", "two", r, done, NULL), 0);
 	ck_assert_int_eq(state_forget_later(s, &loop, "boards", "two"), 0);
-	ck_assert_str_eq(loaded, "two three four six six two ");
+	ck_assert_str_eq(loaded, "now two three four six then six two ");
 	state_close(s);
 }
 END_TEST
