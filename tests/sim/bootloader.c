@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "board.h"
 #include "sim.h"
@@ -23,6 +24,11 @@ static int slot_fill(struct flash_area *a, const char *path, uint64_t seed)
 		r = file_read(path, a->size, &file, &len);
 	else
 		r = image_make(&recipe, &file, &len, NULL, NULL);
+	if (r < 0 && path) {
+		fprintf(stderr, "mcumgr-sim: %s: %s\n", path,
+			r == -EFBIG ? "larger than the slot (slot_size)" : strerror(-r));
+		return -EINVAL;
+	}
 	return r < 0 ? r : flash_write(a, 0, file, len);
 }
 

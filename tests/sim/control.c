@@ -225,7 +225,7 @@ int control_new(struct sim *sim, const char *path, struct control **ret)
 	c->sim = sim;
 	c->path = strdup(path);
 	c->listener = (struct loop_watch){ .fd = -1, .ready = accept_ready, .user = c };
-	r = c->path ? port_listen(path, &c->listener.fd) : -ENOMEM;
+	r = c->path ? (port_is_served(path) ? -EADDRINUSE : port_listen(path, &c->listener.fd)) : -ENOMEM;
 	if (!r)
 		r = loop_watch(sim->loop, &c->listener, EPOLLIN);
 	if (r < 0) {
@@ -246,7 +246,7 @@ void control_free(struct control *c)
 	loop_set_after(c->sim->loop, NULL, NULL);
 	loop_unwatch(c->sim->loop, &c->listener);
 	if (c->listener.fd >= 0) {
-		port_remove(c->path);
+		port_remove(c->path, NULL);
 		close(c->listener.fd);
 	}
 	free(c->path);

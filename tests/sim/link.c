@@ -288,7 +288,7 @@ void link_unplug(struct link *l)
 	if (!l->plugged)
 		return;
 	l->plugged = false;
-	port_remove(l->path);
+	port_remove(l->path, l->tty);
 	closed(l);
 	link_drop(l);
 	tty_watch_remove(l->ttys, l);

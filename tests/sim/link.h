@@ -76,4 +76,6 @@ int port_open_pty(const char *symlink_path, int *ret_fd, char **ret_tty);
 int port_listen(const char *path, int *ret_fd);
 /* Drops what the slave has to read. Opens it for a moment: the master's side does not reach it. */
 void port_flush(const char *tty);
-void port_remove(const char *path);
+/* A socket, or with `tty` a symlink to that; nothing else, such as the symlink of a simulator that came later. */
+void port_remove(const char *path, const char *tty);
+bool port_is_served(const char *path); /* somebody listens on this socket */

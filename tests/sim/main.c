@@ -223,15 +223,18 @@ static int boards_start(struct sim *sim, const struct arguments *a)
 		if (r < 0)
 			return r;
 	}
+	/* Before the links: one that runs already keeps its own. */
+	if (a->control) {
+		r = control_new(sim, a->control, &sim->control);
+		if (r == -EADDRINUSE)
+			return complain(a->control, "another mcumgr-sim listens there");
+		if (r < 0)
+			return complain(a->control, strerror(-r));
+	}
 	for (struct board *b = sim->boards; b; b = b->next) {
 		r = board_start(b);
 		if (r < 0)
 			return complain(b->link.path, strerror(-r));
-	}
-	if (a->control) {
-		r = control_new(sim, a->control, &sim->control);
-		if (r < 0)
-			return complain(a->control, strerror(-r));
 	}
 	printf("ready\n");
 	fflush(stdout);

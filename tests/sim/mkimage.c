@@ -101,7 +101,13 @@ static int make(const struct image_recipe *recipe, const char *path)
 	int r = image_make(recipe, &file, &len, hash, &hash_len);
 
 	if (r == -EINVAL) {
-		fprintf(stderr, "mcumgr-sim image: this size cannot hold the image\n");
+		size_t size = recipe->size ? recipe->size : 32768;
+
+		if (recipe->slot_size && size > recipe->slot_size)
+			fprintf(stderr, "mcumgr-sim image: --pad: a slot of %zu bytes cannot hold an image of %zu (--size)\n",
+				recipe->slot_size, size);
+		else
+			fprintf(stderr, "mcumgr-sim image: --size: %zu bytes cannot hold header and TLVs\n", size);
 		return 2;
 	}
 	if (!r)

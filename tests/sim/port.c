@@ -78,13 +78,15 @@ int port_listen(const char *path, int *ret_fd)
 {
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
 
 	if (fd < 0)
 		return -errno;
 	if (strlen(path) >= sizeof(a.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(a.sun_path, path, strlen(path));
-	port_remove(path);
+	if (lstat(path, &st) == 0 && (S_ISSOCK(st.st_mode) || S_ISLNK(st.st_mode)))
+		unlink(path);
 	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0)
 		return -errno;
 	*ret_fd = fd;
@@ -100,11 +102,28 @@ void port_flush(const char *tty)
 		tcflush(fd, TCIFLUSH);
 }
 
-/* Removes a socket or symlink of ours, nothing else. */
-void port_remove(const char *path)
+void port_remove(const char *path, const char *tty)
 {
+	char target[64];
 	struct stat st;
+	ssize_t n;
 
-	if (lstat(path, &st) == 0 && (S_ISSOCK(st.st_mode) || S_ISLNK(st.st_mode)))
+	if (tty) {
+		n = readlink(path, target, sizeof(target));
+		if (n >= 0 && (size_t)n == strlen(tty) && memcmp(target, tty, (size_t)n) == 0)
+			unlink(path);
+	} else if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
 		unlink(path);
+	}
+}
+
+bool port_is_served(const char *path)
+{
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	if (fd < 0 || strlen(path) >= sizeof(a.sun_path))
+		return false;
+	memcpy(a.sun_path, path, strlen(path));
+	return connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 || errno == EAGAIN;
 }

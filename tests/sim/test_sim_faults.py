@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Faults on demand, the control socket, and the command line."""
 
+import os
 import subprocess
 import time
 
@@ -293,7 +294,8 @@ def run(*words):
     (['--board', '../a'], 'a name is made of'),
     (['--board', 'a', '--board', 'a'], 'a board of that name already'),
     (['--board', 'a,slot_size=20000'], 'multiple of 4096'),
-    (['--board', 'a,image=/nonexistent'], 'No such file'),
+    (['--board', 'a,image=/nonexistent/i'], 'mcumgr-sim: /nonexistent/i: No such file'),
+    (['--board', 'a,slot_size=16K,image1=/bin/sh'], 'mcumgr-sim: /bin/sh: larger than the slot'),
     (['--dir', '/nonexistent', '--board', 'a'], 'No such file'),
     (['--seed', 'x', '--board', 'a'], 'expected a number'),
     (['--board', 'a', '--until-eof'], 'needs a pipe or a terminal'),  # it is /dev/null
@@ -305,6 +307,30 @@ def test_bad_command_lines(words, text):
     assert result.returncode in (1, 2) and text in result.stderr and not result.stdout
 
 
+def test_a_second_one_leaves_the_first_its_links(start):
+    sim, _ = start()
+    before = os.readlink(sim.path('a'))
+    result = run('--dir', sim.dir, '--control', f'{sim.dir}/control', '--board', 'a')
+    assert (result.returncode, result.stdout) == (1, '') and 'another mcumgr-sim listens there' in result.stderr
+    assert os.readlink(sim.path('a')) == before and sim.state()['phase'] == 'app'
+
+
+def test_links_that_another_one_has_taken_over_stay(tmp_path):
+    def begin():
+        words = [simulator.program(), '--dir', str(tmp_path), '--board', 'a', '--until-eof']
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert process.stdout.readline() == b'ready\n'
+        return process, os.readlink(tmp_path / 'a')
+
+    def end(process):
+        process.communicate(timeout=30)
+        return os.path.lexists(tmp_path / 'a')
+
+    (first, its), (second, link) = begin(), begin()
+    assert its != link and end(first) and os.readlink(tmp_path / 'a') == link
+    assert not end(second)
+
+
 def test_help():
     assert 'usage' in run('--help').stdout and 'usage' in run('image', '--help').stdout
 
@@ -314,7 +340,8 @@ def test_help():
     (['-o', 'x', '--version', '256.0.0'], 'bad value'),
     (['-o', 'x', '--hash', 'md5'], 'bad value md5'),
     (['-o', 'x', '--broken', 'window'], 'bad value window'),
-    (['-o', 'x', '--size', '100'], 'cannot hold'),
+    (['-o', 'x', '--size', '100'], '--size: 100 bytes cannot hold'),
+    (['-o', 'x', '--pad', '4096'], '--pad: a slot of 4096 bytes cannot hold an image of 32768'),
     (['-o', '/nonexistent/x'], 'No such file'),
     ([], 'usage'),
 ])
