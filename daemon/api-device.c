@@ -252,6 +252,10 @@ static void reset_state(struct api *api, struct call *call)
 
 	if (!api_device_to_change(api, call, &d))
 		return;
+	if (!device_is_managed(d)) {
+		api_fail_unavailable(call, d, NULL);
+		return;
+	}
 	api_audit(call, d, "ResetState");
 	device_reset_state(d);
 	call_reply(call, json_object_new_object());

@@ -112,7 +112,7 @@ static bool may_release(struct release *r)
 		struct device *d = r->devices[i];
 		if (!api_may_change(r->api, r->call, d->id))
 			return false;
-		if (d->state == DEVICE_RELEASED) {
+		if (d->state == DEVICE_RELEASED || !device_is_managed(d)) {
 			api_fail_unavailable(r->call, d, NULL);
 			return false;
 		}

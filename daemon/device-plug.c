@@ -35,6 +35,13 @@ bool device_is_plugged(const struct device *d)
 	return d->private->manual || d->private->candidate_count > 0;
 }
 
+bool device_is_wanted(const struct device *d)
+{
+	const struct device_private *p = d->private;
+
+	return p->manual || (p->candidate_count > 0 && p->candidates[p->candidate].config);
+}
+
 /* What is told of the board: where it is, and as what. */
 static void stand_for(struct device *d, size_t index)
 {

@@ -222,7 +222,7 @@ void device_set_text(char **to, const char *text)
 
 void device_port_timeout(struct device *d)
 {
-	if (!device_is_plugged(d) || device_await_over(d))
+	if (!device_is_wanted(d) || device_await_over(d))
 		return;
 	if (d->private->manual && access(d->tty, F_OK) != 0) {
 		await_tty(d);

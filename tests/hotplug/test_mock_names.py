@@ -175,6 +175,18 @@ def test_of_a_port_that_nobody_manages_nothing_is_heard(rack, testbed, silent_pt
     assert 'no section of the configuration manages it' in told.value['parameters']['message']
 
 
+@pytest.mark.parametrize('words', [('reset-state',), ('release',)])
+def test_a_port_that_nobody_manages_is_left_alone(rack, testbed, silent_pty, words):
+    path = silent_pty()
+    rack.start(CONFIG)
+    testbed.add('ttyACM0', path, vid='1209', serial='other')
+    rack.wait_ports(1)
+    told = rack.ctl(*words, '/dev/ttyACM0', timeout=30)
+    assert (told.code, told.value['error']) == (5, 'io.mcumgr.DeviceUnavailable')
+    assert 'no section of the configuration manages it' in told.value['parameters']['message']
+    assert path not in rack.open_files()
+
+
 def test_a_tty_names_the_board_that_has_it_now(rack, testbed, boards, silent_pty):
     """Not one that had it last, and is still expected."""
     gone, here = boards.add('b0'), boards.add('c0')
