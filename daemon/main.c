@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -419,6 +421,19 @@ static enum exit_code run(struct daemon *d)
 	return d->stopped ? EXIT_GOOD : EXIT_FAILED;
 }
 
+/* Names of groups and users that nobody knows are no errors: a directory service may be away. The service has it said by the
+ * daemon, which reads the file next. */
+static void check_names(const struct config *config)
+{
+	_cleanup_(roles_freep) struct roles *roles = NULL;
+	if (getenv("JOURNAL_STREAM"))
+		return;
+	roles_new(config, &roles);
+	if (config->group && !getgrnam(config->group))
+		log_warning(NULL, "config", "group: there is no group '%s'; mcumgrd does not start on a socket of its own",
+				config->group);
+}
+
 int main(int argc, char *argv[])
 {
 	static struct daemon d;
@@ -428,6 +443,7 @@ int main(int argc, char *argv[])
 	if (code != EXIT_GOOD || action == ACTION_EXIT)
 		return (int)code;
 	if (action == ACTION_CHECK) {
+		check_names(config);
 		printf("%s is good: %zu device section%s\n", config->file ? config->file : "the configuration (no file)",
 				config->device_count, config->device_count == 1 ? "" : "s");
 		config_free(config);

@@ -34,6 +34,27 @@ def test_a_group_of_thousands(rack, tmp_path):
     assert os.stat(r.socket).st_gid == 4711
 
 
+@pytest.mark.parametrize('line, says', [
+    ('read = nobody-has-this', "read: there is no group 'nobody-has-this'"),
+    ('administer = everybody, user:who-is-that', "administer: there is no user 'who-is-that'"),
+    ('group = nobody-has-this', "group: there is no group 'nobody-has-this'"),
+    ('read = root, user:root', ''),
+    ('group = root', ''),
+])
+def test_names_that_nobody_knows_are_told_by_the_check(tmp_path, line, says):
+    (tmp_path / 'conf').write_text(f'[daemon]\n{line}\n')
+
+    def check(**environment):
+        done = subprocess.run([racks.program(), '-c', tmp_path / 'conf', '--check-config'], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, **environment})
+        assert done.returncode == 0 and 'is good' in done.stdout
+        return done.stderr
+
+    said = check()
+    assert says in said and len(said.splitlines()) == bool(says)
+    assert not check(JOURNAL_STREAM='8:1')  # of a service that is reloaded: its daemon says it
+
+
 def test_a_daemon_that_was_killed_leaves_no_trouble(rack):
     r = rack()
     r.ready()
