@@ -18,7 +18,11 @@ static bool ascii_only;
 void text_setup(void)
 {
 	setlocale(LC_CTYPE, "");
-	ascii_only = strcmp(nl_langinfo(CODESET), "UTF-8") != 0 && (isatty(STDOUT_FILENO) || isatty(STDERR_FILENO));
+	if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
+		return;
+	/* What goes elsewhere is UTF-8 in any locale, and has to be measured as such: libsmartcols goes round for ever over
+	 * a character that its locale does not know. */
+	ascii_only = isatty(STDOUT_FILENO) || isatty(STDERR_FILENO) || !setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 void out_of_memory(void)

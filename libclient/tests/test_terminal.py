@@ -140,6 +140,15 @@ def test_ascii_terminal(daemon, terminal):
     assert t.finish() == 0 and t.shown.text() == '{"text":"gr\\u00fcn \\ud83d\\ude00"}\n'
 
 
+@pytest.mark.parametrize("name", ["gr\u00fcn", "Pr\u00fcfling \u21167", "\u6f22\u5b57", "a\u0378\ue000b", "\U0001f600"])
+def test_tables_in_files_are_the_same_in_any_locale(daemon, ctl, name):
+    """As in cron's, which knows of no characters but ASCII."""
+    daemon.on("List", {"devices": [device("rack-1", name=name, state="broken", reason=f"{name} is worn out")]})
+    written = ctl("list")
+    assert written.code == 0 and f"{name} is worn out" in written.out
+    assert ctl("list", env={"LC_ALL": "C"}).out == written.out
+
+
 def test_dumb_terminal_gets_lines(daemon, terminal, image):
     daemon.on("ImagePut", {"hash": FILE}).on("Update", step("check", 0), step("reset", 50), done())
     t = terminal("firmware", "update", image, TERM="dumb")
