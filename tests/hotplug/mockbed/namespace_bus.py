@@ -52,15 +52,18 @@ def bind(source, target):
     mount(source, target, None, MS_BIND | MS_REC)
 
 
-def make_ptmx():
-    """The kernel looks for pts beside it, and finds none beside one that is bound; who may make no nodes has no new ptys."""
+def make_ptmx(aside):
+    """The kernel looks for pts beside it, and finds none beside one that is bound. Who may make no nodes (an ordinary user) is
+    led to that of the machine, beside which there is one."""
     if os.path.islink('/dev/ptmx'):
         return
     try:
         os.mknod('/dev/ptmx.new', 0o666 | stat.S_IFCHR, os.makedev(5, 2))
         os.chmod('/dev/ptmx.new', 0o666)
     except OSError:
-        return
+        os.mkdir('/run/dev')
+        mount(aside, '/run/dev', None, MS_BIND | MS_REC)
+        os.symlink('/run/dev/ptmx', '/dev/ptmx.new')
     unmount('/dev/ptmx')
     os.rename('/dev/ptmx.new', '/dev/ptmx')
 
@@ -73,7 +76,7 @@ def mount_all():
     for name in KEPT_IN_DEV:
         if os.path.lexists(f'{aside}/{name}'):
             bind(f'{aside}/{name}', f'/dev/{name}')
-    make_ptmx()
+    make_ptmx(aside)
     unmount(aside)
     os.rmdir(aside)
     for folder in ('/sys/class/tty', '/sys/bus/usb/devices', '/run/udev/data'):
