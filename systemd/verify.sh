@@ -9,8 +9,10 @@ command -v systemd-analyze >/dev/null || exit 77
 binary=$(realpath "$2")
 units=$(mktemp -d)
 trap 'rm -rf "$units"' EXIT
-sed "s|^\(Exec[A-Za-z]*\)=$3|\1=$binary|" "$1" >"$units/mcumgrd.service"
-grep -q "^ExecStart=$binary" "$units/mcumgrd.service"
+# A name without a space or a '|', wherever the build is.
+ln -s "$binary" "$units/mcumgrd"
+sed "s|^\(Exec[A-Za-z]*\)=$3|\1=\"$units/mcumgrd\"|" "$1" >"$units/mcumgrd.service"
+grep -q "^ExecStart=\"$units/mcumgrd\"" "$units/mcumgrd.service"
 cp "$4" "$units"
 output=$(SYSTEMD_UNIT_PATH="$units:" systemd-analyze verify --man=no "$units/mcumgrd.service" "$units/mcumgrd.socket" 2>&1) || {
 	echo "$output"

@@ -30,9 +30,9 @@ def compiled(tmp_path_factory):
         pytest.skip("no build directory")
     directory = tmp_path_factory.mktemp("examples")
     env = {**os.environ, "PKG_CONFIG_PATH": str(build_dir() / "meson-uninstalled")}
-    words = subprocess.run(["pkg-config", "--cflags", "--libs", "mcumgr-uninstalled"], capture_output=True, text=True, check=True,
-                           env=env).stdout
-    flags = shlex.split(words)
+    words = subprocess.run(["pkg-config", "--cflags", "--libs", "mcumgr-uninstalled"], capture_output=True, check=True, env=env).stdout
+    # It puts a backslash before each byte that is not ASCII, and not before each character.
+    flags = [word.encode("latin-1") for word in shlex.split(words.decode("latin-1"))]
 
     def compile_(name):
         source, target = TREE / f"docs/examples/{name}.c", directory / name

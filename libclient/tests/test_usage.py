@@ -4,6 +4,7 @@
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -164,8 +165,8 @@ def complete(*words):
     script = pathlib.Path(TREE / "libclient/mcumgrctl/mcumgrctl.bash")
     quoted = " ".join(f"'{w}'" for w in words)
     code = f"""
-source {script}
-mcumgrctl() {{ {program()} "$@"; }}
+source {shlex.quote(str(script))}
+mcumgrctl() {{ {shlex.quote(program())} "$@"; }}
 COMP_WORDS=(mcumgrctl {quoted}); COMP_CWORD={len(words)}; COMP_LINE="mcumgrctl {' '.join(words)}"; COMP_POINT=${{#COMP_LINE}}
 _mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
 """

@@ -3,6 +3,7 @@
 
 import base64
 import ctypes
+import functools
 import os
 import re
 import select
@@ -79,9 +80,15 @@ class Arrivals:
         return count
 
 
+@functools.cache
+def hang_library():
+    """A descriptor of it: its own name may have a space, where a name in LD_PRELOAD ends."""
+    return os.open(os.environ['HANG_LIBRARY'], os.O_RDONLY | os.O_CLOEXEC)
+
+
 def preload(monkeypatch, **variables):
     """The daemon that is started next hangs where these say (hang.c)."""
-    monkeypatch.setenv('LD_PRELOAD', os.environ['HANG_LIBRARY'])
+    monkeypatch.setenv('LD_PRELOAD', f'/proc/{os.getpid()}/fd/{hang_library()}')
     monkeypatch.setenv('ASAN_OPTIONS', 'verify_asan_link_order=0')
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))

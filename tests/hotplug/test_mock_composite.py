@@ -147,9 +147,10 @@ def test_a_port_that_somebody_holds_is_awaited(rack, composite, printing):
 @pytest.mark.parametrize('testbed', ['namespace'], indirect=True)  # no other library is preloaded there
 def test_both_ports_are_handed_over(rack, testbed, composite, tmp_path, monkeypatch):
     """A flasher may use either, as soon as it runs: also the one whose close takes longer."""
-    gate = tmp_path / 'gate'
+    gate, library = tmp_path / 'gate', tmp_path / 'libhang.so'
     os.mkfifo(gate)
-    monkeypatch.setattr(testbed, 'prefix', [*testbed.prefix, 'env', f'LD_PRELOAD={os.environ["HANG_LIBRARY"]}',
+    library.symlink_to(os.environ['HANG_LIBRARY'])  # whose own name may have a space, where a name in LD_PRELOAD ends
+    monkeypatch.setattr(testbed, 'prefix', [*testbed.prefix, 'env', f'LD_PRELOAD={library}',
                         'ASAN_OPTIONS=verify_asan_link_order=0', 'HANG_TTY=/dev/ttyACM0', f'HANG_CLOSE={gate}'])
     rack.start(RACK)
     composite.plug()

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -94,8 +95,9 @@ class Rack:
         """mcumgrctl where no daemon runs; one that it starts itself sees the mocked bus."""
         starter = self.folder / 'mcumgrd-on-the-bus'
         seen = self.testbed.environment(self._mcumgrd)
-        starter.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{self.folder}/alone\n' + ''.join(f"{key}='{seen[key]}' " for key in ('LD_PRELOAD', 'UMOCKDEV_DIR'))
-                           + f'exec {self._mcumgrd} "$@"\n')
+        starter.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{shlex.quote(str(self.folder))}/alone\n'
+                           + ''.join(f'{key}={shlex.quote(seen[key])} ' for key in ('LD_PRELOAD', 'UMOCKDEV_DIR'))
+                           + f'exec {shlex.quote(str(self._mcumgrd))} "$@"\n')
         starter.chmod(0o755)
         return subprocess.Popen([self._mcumgrctl, '--socket', self.folder / 'none', *words], text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
