@@ -7,9 +7,10 @@
 
 #include "proto/transfer-private.h"
 
+/* No progress: a board may answer each close, and never the first chunk, before which a close goes every time. What was lost
+ * in a row goes on being counted, to give up or to send less. */
 void transfer_close_reply(struct transfer *t)
 {
-	t->lost_in_a_row = t->passed_over = t->loss_streak = 0;
 	if (t->phase == PHASE_FINISH)
 		transfer_finish(t);
 	else

@@ -1040,6 +1040,34 @@ START_TEST(test_file_upload_lossy)
 }
 END_TEST
 
+/* A board that loses what is longer than it takes, and answers each close: its answers to those are no progress. */
+static const struct {
+	size_t message_limit;
+	unsigned int window, sends; /* at most */
+	int error;
+} file_room_rows[] = {
+		{80, 1, 30, -ETIMEDOUT}, /* takes no chunk at all */
+		{80, 8, 30, -ETIMEDOUT},
+		{182, 1, 140, 0},
+		{182, 8, 140, 0},
+		{110, 8, 240, 0},
+};
+
+START_TEST(test_file_room)
+{
+	struct transfer_config c = file_config(TRANSFER_FILE_UPLOAD, 6000, file_room_rows[_i].window);
+	c.window_start = file_room_rows[_i].window;
+	struct transfer *t = start(&c);
+	struct board *b = board_new((struct board){.message_limit = file_room_rows[_i].message_limit});
+	struct ride ride;
+	ride_run(t, b, NULL, NULL, file_room_rows[_i].sends, &ride);
+	ck_assert_int_eq(transfer_error(t, NULL, NULL), file_room_rows[_i].error);
+	if (file_room_rows[_i].error == 0)
+		check_done(t, c.size, "file room", (unsigned int)_i, 0);
+	transfer_free(t);
+}
+END_TEST
+
 static void check_download(struct transfer *t, uint64_t size, const char *what, unsigned int a, unsigned int b)
 {
 	const char *text;
@@ -1269,6 +1297,7 @@ int main(void)
 	tcase_add_test(t, test_bytes_of_first_chunk);
 	tcase_add_loop_test(t, test_file_upload, 0, (int)ARRAY_SIZE(file_sizes));
 	tcase_add_loop_test(t, test_file_upload_fault, 0, (int)ARRAY_SIZE(windows));
+	tcase_add_loop_test(t, test_file_room, 0, (int)ARRAY_SIZE(file_room_rows));
 	tcase_add_loop_test(t, test_file_upload_lossy, 0, 200);
 	tcase_add_loop_test(t, test_file_download, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_close_lost, 0, 2);
