@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, Dict, List, Optional, Union
 
-from .errors import NoSuchLease
+from .errors import InvalidParameter, NoSuchLease
 from .varlink import Connection
 
 __all__ = ["Lease"]
@@ -27,6 +27,8 @@ class Lease:
         """All of these boards, or with any count boards of a pool that are free. wait: in line, True or so many seconds.
         Raises DeviceBusy."""
         timed = not isinstance(wait, bool)
+        if timed and not (isinstance(wait, (int, float)) and 0 <= wait < 2 ** 50):
+            raise InvalidParameter(f"wait is True, False or a number of seconds, not {wait!r}")
         reply = connection.call("io.mcumgr.Lock", devices=devices, any=any, count=count, reason=reason,
                                 wait=wait is True or None, waitMs=max(1, int(wait * 1000)) if timed else None,
                                 command=" ".join(sys.argv).encode("utf-8", "replace")[:200].decode("utf-8", "ignore").replace("\0", "")

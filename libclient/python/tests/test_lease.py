@@ -33,6 +33,15 @@ def test_lock(rack):
     other.set_retries(1)
 
 
+@pytest.mark.parametrize("wait", ["5", None, -1, float("inf"), float("nan"), 1e300])
+def test_a_wait_that_is_no_time(rack, wait):
+    rack("a")
+    board = MCUmgrClient.device("a")
+    with pytest.raises(mcumgrd.InvalidParameter) as raised:
+        board.lock(wait=wait)
+    assert raised.value.message == f"wait is True, False or a number of seconds, not {wait!r}"
+
+
 def test_the_environment(rack, monkeypatch):
     rack("a")
     holder = MCUmgrClient.device("a")
