@@ -51,7 +51,8 @@ static json_object *ports_json(const struct release *r)
 	for (size_t i = 0; i < r->count; i++) {
 		o = json_object_new_object();
 		api_put_string(o, "device", r->devices[i]->id);
-		api_put_string(o, "tty", r->devices[i]->tty);
+		/* That of one that is away may be another board's now. */
+		api_put_string(o, "tty", device_is_plugged(r->devices[i]) ? r->devices[i]->tty : NULL);
 		json_object_array_add(ports, o);
 	}
 	return ports;

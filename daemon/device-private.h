@@ -141,7 +141,6 @@ int device_set_tty(struct device *d, const struct config_device *config);
 void device_plugged(struct device *d, const struct usb_port *port, const struct config_device *config);
 void device_unplugged(struct device *d, const char *syspath);
 void device_forget_section(struct device *d); /* of one that has no port: it goes by no section any more */
-bool device_is_plugged(const struct device *d);
 bool device_is_wanted(const struct device *d); /* with a port that a section manages, the one that stands for it */
 /* Ends everything; closed() when the device's handles are closed and it is freed. A job must have ended before. */
 void device_close(struct device *d, void (*closed)(void *user), void *user);

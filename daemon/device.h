@@ -86,6 +86,7 @@ struct device_tuning {
 struct registry;
 struct device;
 /* A section of the configuration holds for it. Others are not listed, and nobody is told of them. */
+bool device_is_plugged(const struct device *d); /* or is a tty of the configuration, there or not */
 bool device_is_managed(const struct device *d);
 
 struct device {

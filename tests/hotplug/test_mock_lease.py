@@ -130,6 +130,23 @@ def test_a_pool_of_what_boards_are_now(rack, testbed, boards):
     waiter.close()
 
 
+def test_a_board_that_is_away_has_no_tty_to_lend(rack, testbed, boards):
+    """Certainly not the one that it had last, which is another board's by now."""
+    rack.start('[device gone]\nserial = B0\nquiet_ms = 50\n' + RACK)
+    testbed.add('ttyACM0', boards.add('b0').tty, serial='B0', path='1-1')
+    gone = rack.wait(serial='B0', state='ready')['id']
+    mark = rack.mark()
+    testbed.remove('ttyACM0')
+    rack.wait(mark, id=gone, event='detached')
+    testbed.add('ttyACM0', boards.add('c0').tty, serial='C0', path='1-2')
+    here = rack.wait(mark, serial='C0', state='ready')['id']
+    refused = rack.run('release', gone, '--', 'echo', 'it runs')
+    assert (refused.returncode, refused.stdout) == (5, '') and 'not plugged in' in refused.stderr
+    for boards_named in (gone, here), ('--all',):
+        done = rack.run('release', *boards_named, '--', 'sh', '-c', 'echo "<$MCUMGR_TTY>"')
+        assert done.stdout == '</dev/ttyACM0>\n', done.stderr
+
+
 @pytest.mark.parametrize('order', [(0, 2), (2, 0)])
 def test_a_lent_board_is_listed_where_it_is(rack, testbed, boards, silent_pty, order):
     """A flasher makes it come back elsewhere, and another board takes the tty that it had."""

@@ -269,6 +269,11 @@ void device_expect_reboot(struct device *d _unused_, bool recovery_wanted, bool 
 	atomic_fetch_add(&reboots, recovery_wanted ? 100 : 1);
 }
 
+bool device_is_plugged(const struct device *d)
+{
+	return d->state != DEVICE_ABSENT;
+}
+
 bool device_is_managed(const struct device *d _unused_)
 {
 	return true;
