@@ -61,13 +61,18 @@ static void on_recorded(void *user)
 	free(c);
 }
 
-static struct cancel *find(struct api *api, const struct job *job)
+static struct cancel *find(const struct api *api, const struct job *job)
 {
 	struct cancel *c = api->cancels;
 
 	while (c && c->job != job)
 		c = c->next;
 	return c;
+}
+
+bool api_cancel_is_under_way(const struct api *api, const struct job *job)
+{
+	return find(api, job);
 }
 
 void api_cancel_later(struct api *api, struct call *call, struct job *job)

@@ -289,7 +289,7 @@ static void job_cancel_call(struct api *api, struct call *call)
 	bool on_record = job_running(job) && job->on_record;
 	if (job_running(job))
 		job_cancel(job);
-	if (job_running(job) || on_record)
+	if (job_running(job) || on_record || api_cancel_is_under_way(api, job))
 		api_cancel_later(api, call, job);
 	else
 		call_reply(call, NULL);

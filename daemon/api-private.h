@@ -66,6 +66,7 @@ enum role api_role(const char *method);
 
 /* Answers JobCancel of a job that was told, once that, or its end, is on record. */
 void api_cancel_later(struct api *api, struct call *call, struct job *job);
+bool api_cancel_is_under_way(const struct api *api, const struct job *job);
 
 /* A method of one SMP command (proto/commands.h). */
 void api_command_start(struct api *api, struct call *call, const struct smp_command *command);

@@ -307,10 +307,13 @@ def test_a_cancel_that_ends_the_job_is_answered_once_that_is_on_record(hanging, 
     assert updates.follow(updater).name == 'Cancelled'
     assert [j['state'] for j in c.call('Jobs')['jobs']] == ['cancelled']
     assert not select.select([canceller.socket], [], [], 0)[0], 'the next daemon would go on with it'
+    other = r.client()
+    other.send('JobCancel', {'job': job})
     c.send('FileWrite', {'device': 'a', 'path': '/lfs1/x', 'data': base64.b64encode(b'x').decode()})
     assert c.reply()['doneBytes'] == 1, 'nothing else waits for that'
+    assert not select.select([canceller.socket, other.socket], [], [], 0)[0]
     gate.stand_open()
-    assert canceller.reply() == {}
+    assert canceller.reply() == other.reply() == {}
     assert (r.dir / 'state/ended' / job).exists()
     assert c.call('JobCancel', job=job) == {}
 
