@@ -45,6 +45,7 @@ struct daemon {
 	uv_signal_t term, interrupt, hang_up;
 	uv_timer_t watchdog, patience, take_over;
 	uv_pipe_t input; /* --until-eof */
+	bool owns_private, listens; /* what is to be removed of a private daemon */
 	bool ends;	       /* stop() was called */
 	bool signalled;	       /* to stop */
 	unsigned int stopping; /* parts that have not ended yet */
@@ -95,10 +96,12 @@ static int make_directory(const char *path)
 }
 
 /* What a private daemon removes at its end must be its own. */
-static int make_state_directory(const struct config *c)
+static int make_state_directory(struct daemon *d)
 {
+	const struct config *c = d->config;
 	if (c->private_dir && access(c->state_dir, F_OK) == 0)
 		return -EEXIST;
+	d->owns_private = c->private_dir;
 	return make_directory(c->state_dir);
 }
 
@@ -116,17 +119,20 @@ static bool is_below(const char *path, const char *directory)
 	return !strncmp(path, directory, length) && path[length] == '/';
 }
 
-/* The socket is gone already. So is the client, perhaps, before it came to remove what it waited at for this daemon to be
- * ready. What others put into the directory stays, and the directory with it. */
-static void remove_private(const struct config *c)
+/* The client is gone, perhaps, before it came to remove what it waited at for this daemon to be ready. What others put into the
+ * directory stays, and the directory with it. */
+static void remove_private(const struct daemon *d)
 {
+	const struct config *c = d->config;
 	_cleanup_free_ char *lock = NULL;
 	const char *notify = getenv("NOTIFY_SOCKET");
-	if (!c->private_dir)
+	if (!d->owns_private)
 		return;
 	if (notify && is_below(notify, c->private_dir))
 		unlink(notify);
-	if (asprintf(&lock, "%s.lock", c->socket) >= 0)
+	if (d->listens)
+		unlink(c->socket);
+	if (d->listens && asprintf(&lock, "%s.lock", c->socket) >= 0)
 		unlink(lock);
 	nftw(c->state_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	rmdir(c->private_dir);
@@ -320,7 +326,7 @@ static int make_parts(struct daemon *d)
 	_cleanup_free_ char *text = NULL;
 	if (!c->state_dir)
 		return complain(-EINVAL, "no state directory", "neither HOME nor XDG_STATE_HOME is set; give --state-dir");
-	int r = make_state_directory(c);
+	int r = make_state_directory(d);
 	if (r < 0)
 		return complain(r, c->state_dir, NULL);
 	r = image_store_new(&d->loop, c->state_dir, &d->images);
@@ -356,6 +362,7 @@ static int start_parts(struct daemon *d)
 	int r = server_open(d->server, d->config->socket, d->config->group, &text);
 	if (r < 0)
 		return complain(r, "the socket cannot be opened", text);
+	d->listens = true;
 	registry_set_socket_group(d->registry, server_group(d->server));
 	if ((r = give_roles(d)) < 0)
 		return r;
@@ -403,6 +410,7 @@ static enum exit_code run(struct daemon *d)
 		r = start_parts(d);
 	if (r < 0) {
 		/* Nothing was promised to anybody yet: what is half made goes with the process. */
+		remove_private(d);
 		fflush(NULL);
 		_exit(EXIT_FAILED);
 	}
@@ -416,7 +424,7 @@ static enum exit_code run(struct daemon *d)
 	uv_run(&d->loop, UV_RUN_DEFAULT);
 	api_free(d->api);
 	registry_free(d->registry);
-	remove_private(d->config);
+	remove_private(d);
 	log_info(NULL, "main", "stopped");
 	return d->stopped ? EXIT_GOOD : EXIT_FAILED;
 }

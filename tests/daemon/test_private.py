@@ -48,6 +48,27 @@ def test_nothing_is_left_but_what_others_put_there(tmp_path, how, others):
     process.stderr.close()
 
 
+def test_one_that_cannot_start_leaves_nothing_either(tmp_path):
+    folder = tmp_path / 'home'
+    folder.mkdir()
+    process = subprocess.run([racks.program(), '-c', '/dev/null', '--private', str(folder)], stdin=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE, text=True, timeout=racks.SECONDS)
+    assert process.returncode == 1 and 'needs a pipe' in process.stderr
+    assert not folder.exists()
+
+
+def test_one_that_cannot_start_leaves_what_is_anothers(tmp_path):
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / 'socket'))
+        other.listen()
+        process = start(tmp_path)
+        said = process.communicate(timeout=racks.SECONDS)[1]
+        assert process.returncode == 1 and 'socket' in said
+        assert 'socket' in os.listdir(tmp_path) and 'state' not in os.listdir(tmp_path)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / 'socket'))
+
+
 def test_a_state_directory_that_is_there_is_not_taken(tmp_path):
     (tmp_path / 'state').mkdir()
     (tmp_path / 'state/mine').write_text('kept')
