@@ -47,6 +47,7 @@ int update_remember(const struct job *job, struct record *r)
 		{"timeout_ms", o->timeout_ms},
 		{"recovery", u->recovery},
 		{"flagless", u->flagless},
+		{"erases_untested", u->erases_untested},
 		{"cancelled", job->cancelled},
 		{"started_us", job->started_us},
 		{"listed_image", o->has_image ? u->image + 1 : 0}, /* another than was asked for: update-inspect.c */
@@ -100,6 +101,7 @@ int update_restore(struct update *u, const struct record *r)
 	u->image = (unsigned int)record_number(r, "listed_image", u->image + 1) - 1;
 	u->recovery = record_number(r, "recovery", 0) == 1;
 	u->flagless = record_number(r, "flagless", 0) == 1;
+	u->erases_untested = record_number(r, "erases_untested", 0) == 1;
 	u->job.started_us = record_number(r, "started_us", u->job.started_us);
 	u->resumed = true;
 	return 0;

@@ -421,6 +421,23 @@ def test_a_mark_that_may_have_arrived(rack, image, when, reset):
     updates.settle(r, image)
 
 
+@pytest.mark.parametrize('mode', ['swap-move', 'direct-xip-revert'])
+def test_daemon_is_killed_while_an_image_is_tried(rack, image, mode):
+    """It crashes, and the bootloader goes back; some erase it then. The next daemon says so, as the first one would have."""
+    r = rack(keys=f'mode={mode}')
+    c = r.ready()
+    r.sim.command('a fault revert-on-boot')
+    updates.begin(c, image, detached=True)
+    job = updates.until(c, 'reattach')['job']
+    assert r.stop(signal.SIGKILL) == -signal.SIGKILL
+    r.sim.wait('boots>=3')
+    r.sim.wait('phase=app')
+    r.start()
+    end = updates.watch_again(r.ready(), job)
+    assert (end.name, end.parameters['reason']) == ('NotBooted', 'reverted'), end
+    assert updates.check(r, end, image) == 'old'
+
+
 def test_a_job_waits_for_its_board(rack, image):
     """The daemon and the board go in the middle of an update; the board comes back later than the daemon."""
     r = rack(keys='baud=1000000')
