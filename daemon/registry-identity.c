@@ -345,8 +345,8 @@ static unsigned int usb_of(const struct usb_port *port)
 	return port->vendor_id << 16 | port->product_id;
 }
 
-/* By its serial number it is surely the same board. By its place only while a reset of ours is under way: anything may be
- * plugged in there. */
+/* By its serial number it is surely the same board. By its place only while a reset of ours is under way, or when it never
+ * left: anything may be plugged in there. */
 static bool is_same_board(struct registry *r, const struct identity *i, const struct usb_port *port, const char *hub)
 {
 	const struct device *d;
@@ -356,7 +356,7 @@ static bool is_same_board(struct registry *r, const struct identity *i, const st
 	if (i->serial && !i->twin)
 		return true;
 	d = registry_by_id(r, i->id);
-	return same(i->hub, hub) && (i->serial || (d && d->private->expecting));
+	return same(i->hub, hub) && (i->serial || i->here || (d && d->private->expecting));
 }
 
 const struct config_device *identity_section(struct registry *r, const struct config *config, const struct usb_port *port)

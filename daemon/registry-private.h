@@ -30,6 +30,7 @@ struct identity {
 	char *section;	    /* that managed it the last time, or NULL */
 	unsigned int usb;   /* vendor and product id that it had then */
 	bool was_listed;	 /* by this daemon, and is not any more */
+	bool here;	/* still plugged in, while the configuration is read again */
 	struct trouble *trouble; /* that it had then, or NULL: one that comes back may not have come to rest */
 	uint64_t seen_us; /* CLOCK_REALTIME: when it was last there; of one that never was, since when it is expected; 0: unknown */
 	struct device_learnt learnt;

@@ -151,14 +151,24 @@ static bool must_wait(const struct device *d)
 	return d->job || d->state == DEVICE_RELEASED;
 }
 
+static void set_here(struct registry *r, const char *id, bool here)
+{
+	struct identity *i = identity_by_id(r, id);
+
+	if (i)
+		i->here = here;
+}
+
 static void reload_plugged(struct registry *r, struct device *d)
 {
+	set_here(r, d->id, device_is_wanted(d));
 	if (is_undisturbed(r, d, r->config))
 		keep(r, d);
 	else if (must_wait(d))
 		d->private->stale = true;
 	else
 		replug(r, d);
+	set_here(r, d->id, false);
 	if (d->private->stale)
 		log_info(d->id, "registry", "its port keeps its settings until the job or the program that has it has ended");
 }

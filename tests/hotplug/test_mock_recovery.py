@@ -74,6 +74,21 @@ def test_commands_in_recovery(rack, testbed, boards):
             assert error['error'] == 'io.mcumgr.NotSupported' and 'recovery' in error['parameters']['hint'], words
 
 
+@pytest.mark.parametrize('change', ['[device other]\nmatch = 1209:.*\n', 'baud = 230400\n'])
+@pytest.mark.parametrize('serial', ['B0', None])
+def test_a_reload_takes_it_for_the_same_board(rack, testbed, boards, change, serial):
+    """Its place alone tells who a board without a serial number is, and the reset that brought it there is long over."""
+    board, name = start(rack, testbed, boards, ONLY_THE_APPLICATION, serial)
+    rack.ready(ONLY_THE_APPLICATION)
+    rack.wait(state='ready', id=name)
+    into_recovery(rack, testbed, board, name, serial)
+    mark = rack.mark()
+    rack.reload(ONLY_THE_APPLICATION + change)
+    rack.wait(mark, id=name, state='recovery', timeout=60)
+    assert [(d['id'], d['section']) for d in rack.devices()] == [(name, 'rack')]
+    assert rack.ctl('image', 'get-state').code == 0
+
+
 def test_its_other_product_id_is_no_other_board(rack, testbed, boards):
     """Nobody is told to configure the bootloader of a board that is managed."""
     board, name = start(rack, testbed, boards, ONLY_THE_APPLICATION, 'B0')
