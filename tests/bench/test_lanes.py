@@ -2,6 +2,7 @@
 """script/test in a tree of its own whose suites are a few lines each: what it says of them, and with which exit status."""
 import pathlib
 import shutil
+import signal
 import subprocess
 import textwrap
 
@@ -66,3 +67,42 @@ def test_every_suite_is_in_the_total(tree, heavy, light, status, end):
     result = subprocess.run([*command, "bash", "script/test", "zephyr", "sim"], cwd=tree, capture_output=True, text=True,
                             timeout=120, check=False, env={"PATH": f"{tree}/bin:/usr/bin:/bin", "HOME": str(tree)})
     assert (result.stdout.splitlines()[-1:], result.returncode) == ([end], status), result
+
+
+# What programs inherit: nothing that whoever started script/test had ignored, closed or set.
+PLAIN = """
+    import os, pathlib, signal, subprocess
+    def test_it():
+        ignored = int(pathlib.Path("/proc/self/status").read_text().partition("SigIgn:")[2].split()[0], 16)
+        asked = {signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD}
+        assert {s for s in asked if ignored >> s - 1 & 1} <= {signal.SIGPIPE}, "Python itself ignores that one"
+        assert subprocess.run(["sh", "-c", "kill -PIPE $$"]).returncode == -signal.SIGPIPE
+        assert os.read(0, 1) == b"" and os.umask(0o22) == 0o22
+        assert len(os.environ["TMPDIR"]) < 60 and os.path.isdir(os.environ["TMPDIR"]) and os.path.isdir(os.environ["HOME"])
+        assert not {"MCUMGR_LEASE", "NOTIFY_SOCKET", "PYTHONOPTIMIZE", "CDPATH"} & set(os.environ)
+        assert os.access(os.environ["MCUMGRD_TEST_CACHE"], os.W_OK)
+"""
+SURROUNDINGS = [
+    ("signals", {}, (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD), ""),
+    ("no input", {}, (), "exec <&-; umask 077; "),
+    ("variables", {"PYTEST_ADDOPTS": "--collect-only", "PYTHONOPTIMIZE": "1", "MCUMGR_LEASE": "x", "NOTIFY_SOCKET": "/none",
+                   "CDPATH": "/", "LC_ALL": "tr_TR.UTF-8", "POSIXLY_CORRECT": "1"}, (), ""),
+    ("long folder", {"TMPDIR": "/tmp/" + "long/" * 30}, (), ""),
+    ("no home", {"HOME": None}, (), ""),
+    ("a home that is none", {"HOME": "/proc/nowhere"}, (), ""),
+]
+
+
+@pytest.mark.parametrize("variables, ignored, before", [s[1:] for s in SURROUNDINGS], ids=[s[0] for s in SURROUNDINGS])
+def test_surroundings_do_not_matter(tree, variables, ignored, before):
+    (tree / "tests/sim").mkdir(parents=True)
+    (tree / "tests/sim/test_it.py").write_text(textwrap.dedent(PLAIN))
+    environment = {"PATH": f"{tree}/bin:/usr/bin:/bin", "HOME": str(tree), "MCUMGRD_TEST_CACHE": "", **variables}
+
+    def ignore():
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
+
+    result = subprocess.run(["bash", "-c", before + "exec script/test sim"], cwd=tree, capture_output=True, text=True, timeout=120,
+                            check=False, preexec_fn=ignore, env={k: v for k, v in environment.items() if v is not None})
+    assert (result.stdout.splitlines()[-1:], result.returncode) == (["1 passed, 0 failed, 0 skipped"], 0), result

@@ -108,7 +108,8 @@ def test_a_hundred_plugs_and_unplugs(rack, testbed, boards):
         testbed.remove('ttyACM0')
         rack.wait(mark, event='detached', serial='B0')
     assert len(ids) == 1
-    assert len(set(files[1:])) == 1, files
+    # While a record is written there are more, for a moment.
+    assert min(files[-10:]) == min(files[1:]), files
 
 
 def test_unplug_while_the_port_is_being_opened(rack, testbed, boards):
