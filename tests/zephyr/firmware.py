@@ -5,14 +5,16 @@ The source package of `smpclient` carries prebuilt Zephyr SMP servers (Apache-2.
 `pip` downloads it into a cache folder outside the tree, once; its SHA-256 must be the
 one below, and every file in it must have the sum that its own SHA256SUMS says.
 
-The cache is $MCUMGRD_TEST_CACHE, or mcumgrd-tests in the user's cache folder. A machine
-without a network can be served by hand: put the source package there under its own name.
+The cache is $MCUMGRD_TEST_CACHE, or mcumgrd-tests in the user's cache folder. What is
+damaged there is fetched again. A machine without a network can be served by hand: put the
+source package there under its own name.
 
 As a program it prints the folder of the unpacked files.
 """
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 PACKAGE = "smpclient"
@@ -32,6 +35,7 @@ ZEPHYR = "zephyr_4.4.0_smp_server_0eae053d"
 ZEPHYR_MAIN = "zephyr_f33aa2bc4a43_smp_server_27c54835"
 
 DOWNLOAD_TIMEOUT = 300
+DOWNLOAD_PAUSES = (5, 20, None)  # seconds after a try that failed; None: it was the last
 
 
 class Unavailable(Exception):
@@ -54,6 +58,7 @@ def sha256(path):
     return digest.hexdigest()
 
 
+@functools.cache
 def folder():
     """Path of the unpacked firmware files; raises Unavailable with the reason."""
     base = cache()
@@ -61,11 +66,20 @@ def folder():
     try:
         base.mkdir(parents=True, exist_ok=True)
         with _locked(base / "lock"):
-            if not unpacked.is_dir():
+            if not _whole(unpacked):
+                shutil.rmtree(unpacked, ignore_errors=True)
                 _unpack(_sdist(base), unpacked)
     except OSError as error:
         raise Unavailable(f"the cache folder {base} cannot be used: {error}") from error
     return unpacked
+
+
+def _whole(unpacked):
+    try:
+        _verify(unpacked)
+    except (OSError, ValueError, Unavailable):
+        return False
+    return True
 
 
 def artifact(name):
@@ -84,12 +98,20 @@ def _locked(path):
 
 
 def _sdist(base):
-    kept = base / SDIST
-    if not kept.is_file():
-        _download(base)
-    found = sha256(kept)
-    if found != SDIST_SHA256:
-        raise Unavailable(f"{kept} has SHA-256 {found}, not {SDIST_SHA256}: remove it")
+    kept, damage = base / SDIST, ""
+    if kept.is_file():
+        found = sha256(kept)
+        if found == SDIST_SHA256:
+            return kept
+        damage = f"{kept} has SHA-256 {found}, not {SDIST_SHA256}; "
+    for pause in DOWNLOAD_PAUSES:
+        try:
+            _download(base)
+            return kept
+        except Unavailable as error:
+            if pause is None:
+                raise Unavailable(f"{damage}{error}") from error
+            time.sleep(pause)  # networks and their servers have moments
     return kept
 
 
@@ -109,6 +131,9 @@ def _download(base):
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise Unavailable(f"pip download {PACKAGE}=={VERSION} failed: {last}")
+        found = sha256(Path(work) / SDIST)
+        if found != SDIST_SHA256:
+            raise Unavailable(f"the {SDIST} that pip downloaded has SHA-256 {found}, not {SDIST_SHA256}")
         os.replace(Path(work) / SDIST, base / SDIST)
 
 

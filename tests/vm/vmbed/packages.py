@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Debian packages by name, unpacked into a cache folder; nothing is installed.
 
-apt checks what it downloads against its signed lists. A package that is in the cache already is used
-when apt has no newer one to offer, or cannot be asked.
+apt checks what it downloads against its signed lists: the machine's, or where these lack a package or are too
+old for the mirror, new ones in the cache, for which no rights are needed. A package that is in the cache
+already is used when apt has no newer one to offer, or cannot be asked.
 """
 
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -13,6 +15,9 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
+
+
+TRIES = ('-o', 'Acquire::Retries=5')  # with longer and longer pauses
 
 
 class Unavailable(Exception):
@@ -46,9 +51,31 @@ def _apt(*command, cwd=None):
     return done.stdout
 
 
+@functools.cache
+def _own_lists():
+    """Options that make apt use lists of ours, new ones."""
+    lists = cache_folder() / 'lists'
+    (lists / 'partial').mkdir(parents=True, exist_ok=True)
+    options = ('-o', f'Dir::State::Lists={lists}', '-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache=')
+    _apt('apt-get', *options, *TRIES, '-q', '-o', 'APT::Sandbox::User=root', 'update')
+    return options
+
+
+def _ask(program, *words, cwd=None):
+    """By the machine's lists or, where these are of no use, by our own."""
+    try:
+        return _apt(program, *words, cwd=cwd)
+    except Unavailable as error:
+        try:
+            return _apt(program, *_own_lists(), *words, cwd=cwd)
+        except Unavailable:
+            raise error from None
+
+
 def kernel_package():
     """The package that linux-image-amd64 stands for today."""
-    found = re.search(r'Depends: (linux-image-\S+)', _apt('apt-cache', 'depends', 'linux-image-amd64'))
+    with locked():
+        found = re.search(r'Depends: (linux-image-\S+)', _ask('apt-cache', 'depends', 'linux-image-amd64'))
     if not found:
         raise Unavailable('apt-cache knows no linux-image-amd64 (does "apt-get update" help?)')
     return found.group(1)
@@ -57,7 +84,7 @@ def kernel_package():
 def _download(name, cache):
     with tempfile.TemporaryDirectory(dir=cache, prefix='.new-') as new:
         folder = Path(new)
-        _apt('apt-get', '-q', '-o', 'APT::Sandbox::User=root', 'download', name, cwd=folder)
+        _ask('apt-get', *TRIES, '-q', '-o', 'APT::Sandbox::User=root', 'download', name, cwd=folder)
         deb, = folder.glob('*.deb')
         tree = folder / 'tree'
         tree.mkdir()
@@ -74,14 +101,14 @@ def unpacked(name):
     with locked():
         cached = sorted(cache.glob(f'{name}_*'), key=lambda path: path.stat().st_mtime)
         try:
-            wanted = re.search(r"^'\S+' (\S+)\.deb ", _apt('apt-get', '--print-uris', 'download', name), re.M)
+            wanted = re.search(r"^'\S+' (\S+)\.deb ", _ask('apt-get', '--print-uris', 'download', name), re.M)
+            if wanted and (cache / wanted.group(1)).is_dir():
+                return cache / wanted.group(1)
+            return _download(name, cache)
         except Unavailable:
             if cached:
                 return cached[-1]
             raise
-        if wanted and (cache / wanted.group(1)).is_dir():
-            return cache / wanted.group(1)
-        return _download(name, cache)
 
 
 def kernel():
