@@ -189,7 +189,7 @@ def test_socket_of_somebody_else(daemon, ctl, short_dir):
         argv = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
         assert shutil.which(argv[0])
     done = subprocess.run(argv, capture_output=True, text=True, env=environment(daemon.path), timeout=30)
-    if "Permission denied" in done.stderr:
+    if "Permission denied" in done.stderr or done.returncode == 127:  # of the program, or of a library of its
         pytest.skip("the build directory is closed to other users")
     assert done.returncode == 10
     assert "no permission to use" in done.stderr and "usermod -aG mcumgr" in done.stderr
