@@ -17,7 +17,7 @@ from fake_daemon import FakeDaemon  # noqa: E402
 from terminal import Terminal  # noqa: E402
 from varlink_idl import Interface  # noqa: E402
 
-DEADLINE = 30
+DEADLINE = 60
 
 # A shell that runs the tests in the background ignores the keyboard's signals, and programs inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ import threading
 import traceback
 
 PREFIX = "io.mcumgr."
-DEADLINE = 20
+DEADLINE = 60
 
 
 class Error:

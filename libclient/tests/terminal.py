@@ -12,7 +12,7 @@ import subprocess
 import termios
 import time
 
-DEADLINE = 20
+DEADLINE = 60
 SEQUENCE = re.compile(rb"\x1b\[(\d*)([A-Za-z])")
 
 

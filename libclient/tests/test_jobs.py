@@ -172,7 +172,7 @@ def test_lines_are_not_held_back(put, ctl, image):
     assert process.stdout.readline() == b"check\n"
     put.on("List", {"devices": []})
     assert ctl("list").code == 0
-    assert process.communicate(timeout=20)[0].startswith(b"Updated")
+    assert process.communicate(timeout=60)[0].startswith(b"Updated")
 
 
 FAILURES = [
@@ -219,7 +219,7 @@ def updating(put, ctl, image):
 def test_interrupt_cancels_and_tells(put, updating):
     process = updating(Later("JobCancel"), step("upload", 9, 10, 1000), CANCELLED)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b"upload 1 % (10 B of 1000 B)\n"
     assert err == (b"mcumgrctl: cancelling at the next safe step; Ctrl-C again leaves at once\n"
@@ -230,7 +230,7 @@ def test_interrupt_cancels_and_tells(put, updating):
 def test_interrupt_as_json(put, updating):
     process = updating(Later("JobCancel"), CANCELLED, argv=["--json"])
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out) == {"error": "io.mcumgr.Cancelled", "parameters": CANCELLED.parameters}
 
@@ -238,7 +238,7 @@ def test_interrupt_as_json(put, updating):
 def test_interrupt_that_is_too_late(put, updating):
     process = updating(Later("JobCancel"), done())
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, OUTCOMES["updated"].encode() + b"\n")
 
 
@@ -250,7 +250,7 @@ def test_interrupt_of_a_job_that_just_ended(put, updating):
     put.calls.append(("List", {}, False))
     with put.changed:
         put.changed.notify_all()
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and b"there is no job" not in err
 
 
@@ -259,7 +259,7 @@ def test_second_interrupt_leaves(put, updating):
     process.send_signal(signal.SIGINT)
     put.wait_call("JobCancel")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 130
     put.wait(lambda: put.connections == 0, "the connections to close")
 
@@ -271,7 +271,7 @@ def test_interrupt_before_the_job_has_a_name(put, ctl, image):
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline().startswith(b"mcumgrctl: cancelling")
     ctl("list")
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 130
     assert put.calls[-1] == ("JobCancel", {"job": "7"}, False)
 
@@ -280,7 +280,7 @@ def test_interrupt_of_a_plain_call(daemon, ctl):
     process = ctl.start("-d", "rack-1", "image", "erase")
     daemon.wait_call("ImageErase")
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"mcumgrctl: rack-1: interrupted before the board's answer\n")
 
 
@@ -289,7 +289,7 @@ def test_interrupt_of_watch(daemon, ctl):
     process = ctl.start("watch")
     daemon.wait_call("Watch")
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20) == (b"", b"") and process.returncode == 130
+    assert process.communicate(timeout=60) == (b"", b"") and process.returncode == 130
 
 
 # ---- jobs without their caller ----
@@ -344,6 +344,6 @@ def test_interrupt_of_job_watch_leaves_the_job(daemon, ctl):
     process = ctl.start("job", "watch", "7")
     assert process.stdout.readline() == b"upload\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"The job goes on.\n", b"")
     assert daemon.methods() == ["JobWatch"]

@@ -45,7 +45,7 @@ def test_follow_ends_by_interrupt(daemon, ctl):
     process = ctl.start("trace", "-f")
     assert process.stdout.readline() == b"03:04:05.678 - damaged x\n"
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
 
 

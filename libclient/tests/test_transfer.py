@@ -150,7 +150,7 @@ def test_interrupt_cancels_by_closing(daemon, ctl, tmp_path):
     process = ctl.start("fs", "download", "/lfs1/a", str(tmp_path / "x"))
     assert process.stdout.readline().startswith(b"download")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and b"interrupted" in err
     assert os.listdir(tmp_path) == []
     daemon.wait(lambda: daemon.connections == 0, "the connection to close")

@@ -199,7 +199,7 @@ class Rack:
         """Ends the daemon: cleanly, and without a sanitizer's complaint."""
         self.process.send_signal(number)
         try:
-            status = self.process.wait(20)
+            status = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

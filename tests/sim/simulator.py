@@ -47,7 +47,7 @@ class Simulator:
             shutil.rmtree(self.dir, ignore_errors=True)
             raise RuntimeError('mcumgr-sim did not start')
         self.control = socket.socket(socket.AF_UNIX)
-        self.control.settimeout(30)
+        self.control.settimeout(90)
         self.control.connect(f'{self.dir}/control')
         self.file = self.control.makefile('rw')
 
@@ -65,7 +65,7 @@ class Simulator:
         self.control.close()
         self.process.terminate()
         try:
-            status = self.process.wait(20)
+            status = self.process.wait(60)
         finally:
             self.process.stdout.close()
             self.process.stdin.close()
@@ -89,7 +89,7 @@ class Simulator:
     def state(self, board='a'):
         return json.loads(self.command(f'{board} state'))
 
-    def wait(self, condition, board='a', timeout=10000):
+    def wait(self, condition, board='a', timeout=60000):
         self.command(f'{board} wait {condition} timeout={timeout}')
 
     def settle(self, port, board='a'):

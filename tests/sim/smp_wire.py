@@ -190,7 +190,7 @@ class Port:
 
     def send(self, data):
         while data:
-            select.select([], [self.fd], [], 5)
+            select.select([], [self.fd], [], 30)
             n = os.write(self.fd, data)
             self.sent += n
             data = data[n:]
@@ -238,7 +238,7 @@ class Port:
             if len(body) == plen and crc16(body) == 0:
                 return Reply(body[:-2])
 
-    def receive(self, timeout=5):
+    def receive(self, timeout=30):
         """The next message; Timeout when there is none."""
         deadline = time.monotonic() + timeout
         while True:
@@ -258,7 +258,7 @@ class Port:
             return True
         return False
 
-    def text(self, wanted, timeout=5):
+    def text(self, wanted, timeout=30):
         """Reads until the console said `wanted`."""
         deadline = time.monotonic() + timeout
         while wanted not in self.console:
@@ -271,7 +271,7 @@ class Port:
             self.buf += self.read(left)
         return self.console
 
-    def ask(self, op, group, id_, payload=None, timeout=5, version=1):
+    def ask(self, op, group, id_, payload=None, timeout=30, version=1):
         """Sends a request and returns the reply that matches it."""
         self.seq = (self.seq + 1) & 0xff
         self.send(frame(message(op, group, id_, {} if payload is None else payload,

@@ -30,7 +30,7 @@ from pathlib import Path
 from . import firmware
 from .relay import Relay
 
-START_TIMEOUT = 20
+START_TIMEOUT = 60
 
 
 class Board:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .boards import die_with_parent
 
-START_TIMEOUT = 20
+START_TIMEOUT = 60
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 
 
@@ -216,7 +216,7 @@ class Daemon:
                 return device
         raise AssertionError(f"no {name} in the list")
 
-    def wait(self, names, states=("ready",), timeout=20, where=lambda device: True):
+    def wait(self, names, states=("ready",), timeout=60, where=lambda device: True):
         """Waits until each of the boards is in one of the states (and `where` holds)."""
         names = [names] if isinstance(names, str) else list(names)
         waiting, seen = set(names), {}

@@ -213,7 +213,7 @@ def check(reply):
 class Client:
     """Blocking SMP over a tty. `gap` seconds pass between the lines of a message."""
 
-    def __init__(self, path, timeout=2.0, gap=0.0, raw=False):
+    def __init__(self, path, timeout=30, gap=0.0, raw=False):
         self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         tty.setraw(self.fd)
         self.timeout, self.gap, self.raw = timeout, gap, raw
@@ -318,7 +318,7 @@ class Client:
             off = reply["off"]
         return off
 
-    def wait(self, timeout=15.0, probe=None):
+    def wait(self, timeout=60, probe=None):
         """Asks for the image list (or `probe`) until it is answered."""
         deadline = time.monotonic() + timeout
         while True:

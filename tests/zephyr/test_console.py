@@ -15,7 +15,7 @@ import pytest
 from . import harness
 from .boards import die_with_parent
 
-DEADLINE = 20
+DEADLINE = 60
 
 
 def encode(data):
@@ -108,7 +108,7 @@ def test_keys_come_one_by_one_between_echoes(shell):
 
 def test_a_board_without_a_shell_has_its_line_ended(board, daemon):
     """Its SMP takes lines: text in front of a frame costs the frame, once."""
-    running = daemon({"b": board("serial_bigrx").tty + ",timeout_ms=500"})
+    running = daemon({"b": board("serial_bigrx").tty + ",timeout_ms=3000"})
     running.wait("b")
     with running.api() as api:
         for turn in range(5):
@@ -116,7 +116,7 @@ def test_a_board_without_a_shell_has_its_line_ended(board, daemon):
             begin = time.monotonic()
             assert api.call("Echo", device="b", text="x") == {"text": "x"}
             if turn:
-                assert time.monotonic() - begin < 0.5, "the request was lost again"
+                assert time.monotonic() - begin < 3, "the request was lost again"
             api.call("ConsoleWrite", device="b", data=encode(b"another"))
             reply = api.call("ShellExecute", device="b", arguments=["kernel", "version"])
             assert reply["status"] == 0

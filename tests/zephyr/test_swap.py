@@ -447,7 +447,7 @@ def test_nothing_is_said_to_a_board_that_boots(board, daemon, tmp_path):
     """This board's receiver stops for good when it gets six bytes before it is ready."""
     one = board("cortex_m0", wedges=True)
     server = daemon({"m0": one.tty})
-    server.wait("m0", timeout=10)
+    server.wait("m0")
     path = tmp_path / "new.bin"
     for version in (1, 2):
         path.write_bytes(image.with_version(one.image, version))

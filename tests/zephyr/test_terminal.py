@@ -10,7 +10,7 @@ import pytest
 
 from .test_console import echo_loop
 
-DEADLINE = 30
+DEADLINE = 60
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class LineProcess:
                 break
         return len(self.lines)
 
-    def wait_line(self, pattern, since=0, timeout=10):
+    def wait_line(self, pattern, since=0, timeout=60):
         """The match of the first line from the mark on."""
         expression, deadline, at, alive = re.compile(pattern), time.monotonic() + timeout, since, True
         while True:
@@ -60,14 +60,14 @@ class LineProcess:
     def errors(self):
         return self.log.read_text(errors='replace') if self.log.exists() else ''
 
-    def wait(self, timeout=10):
+    def wait(self, timeout=60):
         """The exit code, once it has ended by itself."""
         deadline = time.monotonic() + timeout
         while self._receive(max(deadline - time.monotonic(), 0)) and time.monotonic() < deadline:
             pass
         return self._reap(max(deadline - time.monotonic(), 0.1))
 
-    def end(self, timeout=10):
+    def end(self, timeout=60):
         """Ends it, by its stdin if it has one, else by SIGTERM; returns the exit code."""
         if self.process.stdin:
             self.process.stdin.close()

@@ -125,7 +125,7 @@ class Rack:
     def mark(self):
         return self.watch.mark()
 
-    def wait(self, since=0, timeout=15, event=None, **fields):
+    def wait(self, since=0, timeout=60, event=None, **fields):
         """The device of the first event since the mark whose fields are these."""
         deadline = time.monotonic() + timeout
         while True:
@@ -174,7 +174,7 @@ class Rack:
         """mcumgrd --check-config."""
         path = self.folder / 'mcumgrd.conf'
         path.write_text(config)
-        return subprocess.run([self._mcumgrd, '-c', path, '--check-config'], capture_output=True, text=True, timeout=20,
+        return subprocess.run([self._mcumgrd, '-c', path, '--check-config'], capture_output=True, text=True, timeout=60,
                               check=False)
 
     def open_files(self):

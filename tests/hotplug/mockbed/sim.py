@@ -35,7 +35,7 @@ class Board:
     def state(self):
         return json.loads(self.command('state'))
 
-    def wait(self, condition, timeout=20):
+    def wait(self, condition, timeout=60):
         self.command(f'wait {condition} timeout={timeout * 1000}')
 
     def wait_tty(self, before=None):
