@@ -137,7 +137,8 @@ static inline void wire_send(int fd, const void *data, size_t size)
 	const char *p = data;
 
 	while (size > 0) {
-		ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+		/* Newer libuv works by io_uring, which interrupts calls that have a deadline. */
+		ssize_t n = TEMP_FAILURE_RETRY(send(fd, p, size, MSG_NOSIGNAL));
 
 		ck_assert_msg(n > 0, "send: %s", strerror(errno));
 		p += n;
@@ -162,7 +163,7 @@ static inline char *wire_hear(int fd)
 
 		if (size == capacity)
 			text = realloc(text, capacity *= 2);
-		n = recv(fd, text + size, capacity - size, MSG_PEEK);
+		n = TEMP_FAILURE_RETRY(recv(fd, text + size, capacity - size, MSG_PEEK));
 		if (n == 0 || (n < 0 && errno == ECONNRESET)) {
 			ck_assert_uint_eq(size, 0);
 			free(text);
@@ -172,7 +173,7 @@ static inline char *wire_hear(int fd)
 		char *nul = memchr(text + size, 0, (size_t)n);
 		size_t take = nul ? (size_t)(nul - (text + size)) + 1 : (size_t)n;
 
-		ck_assert_int_eq(recv(fd, text + size, take, 0), (int)take);
+		ck_assert_int_eq(TEMP_FAILURE_RETRY(recv(fd, text + size, take, 0)), (int)take);
 		size += take;
 		if (nul)
 			return text;
