@@ -247,7 +247,9 @@ def test_without_the_program(monkeypatch):
 def test_boards_answer_in_threads_at_once(rack):
     """Four boards that take 800 ms for an answer each: together they take as long as one."""
     names = ["a", "b", "c", "d"]
-    rack(*names, keys="latency_ms=400")
+    r = rack(*names)
+    for name in names:
+        r.sim.command(f"{name} set latency_ms=400")
     clients = [MCUmgrClient.device(name, timeout_ms=30000) for name in names]
     began, answers = time.monotonic(), {}
 
