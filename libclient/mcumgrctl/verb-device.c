@@ -213,6 +213,6 @@ const struct verb device_verbs[] = {
 		.event = wait_event,
 		.expired = wait_expired,
 		.help = "Waits until a board is in a state (ready); with --device one that goes by it, and need not be known yet;\n"
-			"with --all every one (that goes by --device), and at least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
+			"with --all every one that list shows (and that goes by --device), absent ones too, and at least one. --timeout says how long in all; then the exit code is 5. Without it, until Ctrl-C" },
 	{ .name = NULL },
 };
