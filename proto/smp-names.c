@@ -43,7 +43,8 @@ struct code {
 	X(6,  TLV_MULTIPLE_HASHES_FOUND, "the image in the slot has several hashes", NULL)                             \
 	X(7,  TLV_INVALID_SIZE, "a TLV of the image in the slot has a wrong size", NULL)                               \
 	X(8,  HASH_NOT_FOUND, "no slot holds an image with this hash", "the hash is the image's, not the file's")      \
-	X(9,  NO_FREE_SLOT, "no slot is free", "an image is pending or under test: confirm it, or reset the board first") \
+	X(9,  NO_FREE_SLOT, "no slot is free",                                                                         \
+		"the slot's image runs, or one is pending or under test: then confirm it, or reset the board first")   \
 	X(10, FLASH_OPEN_FAILED, "the flash area cannot be opened", "slots of the first image are 0 and 1")            \
 	X(11, FLASH_READ_FAILED, "the flash cannot be read", NULL)                                                     \
 	X(12, FLASH_WRITE_FAILED, "the flash cannot be written", NULL)                                                 \

@@ -216,6 +216,7 @@ static const struct {
 		{-1, SMP_EMSGSIZE, SMP_OS, 2, "NETBUF_SIZE"},
 		{-1, SMP_EUNKNOWN, SMP_OS, 0, NULL},
 		{1, 9, SMP_IMAGE, 1, "confirm it"},
+		{1, 9, SMP_IMAGE, 5, "the slot's image runs"}, /* an erase of it */
 		{1, SMP_ENOTSUP, SMP_IMAGE, 0, "not the file's"},
 		{0, 4, SMP_OS, 4, "set-datetime"},
 		{99, 4, 99, 4, NULL},
