@@ -128,18 +128,37 @@ static int on_reply(struct mcumgr *m, json_object *reply, void *user)
 	return 0;
 }
 
+/* Words that are no boards, and were not meant as such. */
+static void explain(struct ctl *ctl, const struct mcumgr_error *error)
+{
+	static const char *const units[] = { "", "ms", "s", "min", "h" };
+	const struct arg_value *wait = args_value(ctl->args, "wait");
+	const char *word = member_string(error->parameters, "device");
+	size_t i, digits = word ? strspn(word, "0123456789") : 0;
+
+	if (ctl->json || !word || !mcumgr_error_is(error, "NoSuchDevice"))
+		return;
+	for (i = 0; i < ARRAY_SIZE(units) && digits && wait->given && !wait->text; i++)
+		if (strcmp(word + digits, units[i]) == 0)
+			fprintf(stderr, "  A time for --wait stands behind an equals sign: --wait=%s.\n", word);
+	if (ctl->args->list_count > 1 && !ctl->args->command)
+		fputs("  A command stands behind --: mcumgrctl lock DEV -- COMMAND.\n", stderr);
+}
+
 static int take(struct lock *k, json_object *parameters)
 {
 	struct ctl *ctl = k->hold.ctl;
 	struct mcumgr_error *error = NULL;
 	int r = mcumgr_call_stream(ctl->connection, "Lock", parameters, on_reply, k, &error);
 
-	if (r == -EREMOTEIO)
+	if (r == -EREMOTEIO) {
 		r = (int)failure_report(ctl, NULL, error);
-	else if (r < 0)
+		explain(ctl, error);
+	} else if (r < 0) {
 		r = (int)failure_connection(ctl, NULL, ctl->connection, r);
-	else if (!k->reply)
+	} else if (!k->reply) {
 		r = (int)failure_local(ctl, NULL, CODE_DAEMON, "NotADaemon", "the daemon's reply to Lock has no token", NULL);
+	}
 	mcumgr_error_free(error);
 	return r;
 }

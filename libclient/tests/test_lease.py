@@ -227,6 +227,19 @@ def test_usage(ctl, words, says):
     assert r.code == 2 and says in r.err
 
 
+WAIT, COMMAND = "A time for --wait stands behind an equals sign: --wait=", "A command stands behind --: mcumgrctl lock DEV -- COMMAND"
+
+
+@pytest.mark.parametrize("words, says, other", [
+    (["lock", "a", "--wait", "5s", "--", "true"], WAIT + "5s.", COMMAND), (["lock", "--wait", "30", "a", "--", "true"], WAIT + "30.", COMMAND),
+    (["lock", "a", "make", "test"], COMMAND, WAIT), (["lock", "a", "5s", "--", "true"], "no board goes by '5s'", WAIT),
+    (["lock", "nobody", "--wait"], "no board goes by 'nobody'", COMMAND)])
+def test_words_that_were_not_meant_as_boards(ctl, words, says, other):
+    r = ctl(*words)
+    assert r.code == 3 and says in r.err and other not in r.err
+    assert json.loads(ctl("--json", *words).out)["error"] == "io.mcumgr.NoSuchDevice" and not ctl("--json", *words).err
+
+
 def test_another_pid_namespace(ctl):
     words = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
     if subprocess.run([*words, "true"], check=False).returncode:
