@@ -41,6 +41,15 @@ def _remove(folder: str, pid: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _make_folder() -> str:
+    """Where temporary files go, unless that is too deep for a socket: the name of one has 107 bytes at most."""
+    folder = tempfile.mkdtemp(prefix="mcumgr-")
+    if len(os.fsencode(os.path.join(folder, "socket"))) <= 107:
+        return folder
+    os.rmdir(folder)
+    return tempfile.mkdtemp(prefix="mcumgr-", dir="/tmp")
+
+
 class PrivateDaemon:
     """Starts mcumgrd on a private socket and waits until it is ready. It ends when this object or this process does, and
     removes what was made for it: it watches its standard input, which closes with either."""
@@ -48,7 +57,7 @@ class PrivateDaemon:
     def __init__(self, arguments: List[str], config: Optional[str] = None) -> None:
         program = find_daemon()
         self._pid = os.getpid()
-        self._folder = tempfile.mkdtemp(prefix="mcumgr-")
+        self._folder = _make_folder()
         self._remove = weakref.finalize(self, _remove, self._folder, self._pid)
         self.socket = os.path.join(self._folder, "socket")
         notify_path = os.path.join(self._folder, "n")

@@ -71,6 +71,18 @@ def test_a_private_daemon_ends_with_its_client(sim):
         assert again.os_echo("free again") == "free again"
 
 
+@pytest.mark.parametrize("length", [0, 60, 150])
+def test_a_private_daemon_in_any_temporary_folder(sim, monkeypatch, tmp_path, length):
+    """Also where that of a job of CI is deeper than the name of a socket may be long."""
+    folder = tmp_path / ("x" * length)
+    folder.mkdir(exist_ok=True)
+    path = sim("a").path("a")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with MCUmgrClient.serial(path) as c:
+        assert c.os_echo("x") == "x"
+    assert not list(folder.glob("mcumgr-*"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_private_daemon_ends_with_a_killed_client(sim, number):
     path = sim("a").path("a")
