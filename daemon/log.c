@@ -58,7 +58,7 @@ void log_look_for_journal(void)
 }
 
 /* JOURNAL_STREAM names the device and inode of the journal's pipe: standard error may have been redirected since. */
-static bool is_journal(void)
+bool log_is_journal(void)
 {
 	if (known < 0) {
 		const char *text = getenv("JOURNAL_STREAM");
@@ -120,7 +120,7 @@ static size_t put_time(char *out, size_t room, enum log_level level)
 static void write_line(enum log_level level, const char *text)
 {
 	char line[LOG_LINE_BYTES + 64];
-	size_t used = is_journal() ? (size_t)snprintf(line, sizeof(line), "<%d>", level_priorities[level])
+	size_t used = log_is_journal() ? (size_t)snprintf(line, sizeof(line), "<%d>", level_priorities[level])
 				   : put_time(line, sizeof(line), level);
 	used += (size_t)snprintf(line + used, sizeof(line) - used, "%s\n", text);
 	/* A full pipe, or a terminal that was stopped, loses the line, not the daemon. One that is not full takes a page at least. */
@@ -147,7 +147,7 @@ void log_write(enum log_level level, const char *device, const char *topic, cons
 	size_t used = (size_t)snprintf(line, sizeof(line), "%s%s%s: ", name, device ? " " : "", subject);
 	used += put_escaped(line + used, sizeof(line) - used - 1, message);
 	line[used] = 0;
-	if (!is_journal() || log_journal(level_priorities[level], device ? name : NULL, subject, line) < 0)
+	if (!log_is_journal() || log_journal(level_priorities[level], device ? name : NULL, subject, line) < 0)
 		write_line(level, line);
 	errno = saved;
 }

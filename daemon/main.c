@@ -434,7 +434,7 @@ static enum exit_code run(struct daemon *d)
 static void check_names(const struct config *config)
 {
 	_cleanup_(roles_freep) struct roles *roles = NULL;
-	if (getenv("JOURNAL_STREAM"))
+	if (log_is_journal())
 		return;
 	roles_new(config, &roles);
 	if (config->group && !getgrnam(config->group))
