@@ -53,6 +53,8 @@ static void learn(struct run *r, const struct answer *a)
 		device_expect_reboot(r->device, r->recovery_wanted, a->error != -ETIMEDOUT);
 	if (a->error == 0 && r->request.group == SMP_IMAGE && r->request.id == 0)
 		device_learn_images(r->device, a->payload);
+	if (a->error == 0 && is(r, SMP_READ, SMP_OS, 6))
+		device_learn_parameters(r->device, a->payload);
 }
 
 static void fail_reply(struct call *call, const char *device, const char *reason)

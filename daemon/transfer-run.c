@@ -202,6 +202,15 @@ static bool is_final_close(const struct transfer_run *run, const struct transfer
 	return chunk->close && total > 0 && transfer_acknowledged(run->transfer) == total;
 }
 
+/* A client may have said how long messages are to be, or the board: it was reset, and nobody noticed. */
+static int take_limit(struct transfer_run *run)
+{
+	struct device_limits limits;
+
+	device_limits(run->device, &limits);
+	return transfer_limit(run->transfer, limits.message_max);
+}
+
 static int pump(struct transfer_run *run)
 {
 	struct flight *f;
@@ -212,9 +221,12 @@ static int pump(struct transfer_run *run)
 	if (waits != 0)
 		return waits < 0 ? waits : 0;
 	set_window(run, transfer_window(run->transfer));
+	int r = take_limit(run);
+	if (r < 0)
+		return r;
 	while ((f = free_flight(run)) && transfer_next(run->transfer, &f->chunk) > 0) {
 		f->run = run;
-		int r = launch(run, f);
+		r = launch(run, f);
 		if (r < 0)
 			return r;
 		if (is_final_close(run, &f->chunk) && run->callbacks->closing)
@@ -235,6 +247,7 @@ static bool fatal(struct transfer_run *run, const struct answer *answer)
 	case -EREMOTEIO:
 	case -ETIMEDOUT:
 	case -EBADMSG:
+	case -EMSGSIZE: /* not sent: while it waited, messages were to be shorter */
 		return false;
 	default:
 		finish(run, answer->error, answer->text);
@@ -289,7 +302,7 @@ static void go_on(struct transfer_run *run)
 	if (transfer_state(run->transfer) == TRANSFER_RUNNING) {
 		r = pump(run);
 		if (r < 0)
-			finish(run, r, NULL);
+			finish(run, r, r == -EMSGSIZE ? "the longest message that is allowed holds no chunk any more" : NULL);
 		return;
 	}
 	if (transfer_state(run->transfer) == TRANSFER_FAILED) {
@@ -380,6 +393,8 @@ static void question_answered(struct request *request, const struct answer *answ
 		finish(run, -ETIMEDOUT, "the board no longer answers");
 	else if (!silent) {
 		run->asked_patiently = false;
+		if (answer->error == 0) /* another board than was looked at may be the reason for the loss */
+			device_learn_parameters(run->device, answer->payload);
 		if (!fatal(run, answer))
 			go_on(run);
 	}

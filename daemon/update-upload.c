@@ -197,6 +197,7 @@ static int send_end(struct update *u, int result)
 	case -EPROTO:
 	case -ELOOP:
 	case -ENOLINK:
+	case -EMSGSIZE:
 		return update_fail_protocol(u, u->run_text ? u->run_text : "the upload makes no progress", NULL);
 	default:
 		return update_fail_answer(u, result);

@@ -109,6 +109,7 @@ void transfer_window_grow(struct transfer *t);
 /* told: by a reply, or another answer of the board, not by a deadline. */
 void transfer_window_loss(struct transfer *t, bool told);
 void transfer_window_busy(struct transfer *t);
+void transfer_window_limit(struct transfer *t); /* after a smaller config.message_max */
 size_t transfer_window_message(const struct transfer *t); /* the largest message to send now */
 
 /* transfer-encode.c. message: largest size of the message, 0: config's */

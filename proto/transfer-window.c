@@ -276,6 +276,15 @@ void transfer_window_busy(struct transfer *t)
 	shrink_window(t);
 }
 
+void transfer_window_limit(struct transfer *t)
+{
+	if (t->message > t->config.message_max)
+		t->message = t->config.message_max;
+	if (t->message_before > t->config.message_max)
+		t->message_before = 0;
+	choose_message(t);
+}
+
 unsigned int transfer_window_learnt(const struct transfer *t)
 {
 	unsigned int window = t->test_left > 0 ? t->test_window : t->window_before > 0 ? t->window_before : t->window;

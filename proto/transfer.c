@@ -35,6 +35,16 @@ static bool fits(const struct transfer_config *c, bool first, uint64_t offset, u
 	return transfer_chunk_size(c, first, offset, length) <= c->message_max;
 }
 
+/* The shortest messages that are worth sending. */
+static void choose_least(struct transfer *t)
+{
+	const struct transfer_config *c = &t->config;
+	t->message_first = transfer_chunk_size(c, true, 0, first_least(c));
+	t->message_more = transfer_chunk_size(c, false, c->size, DATA_LEAST);
+	if (t->message_more > c->message_max)
+		t->message_more = c->message_max;
+}
+
 static int check_config(struct transfer_config *c)
 {
 	bool upload = c->kind != TRANSFER_FILE_DOWNLOAD, image = c->kind == TRANSFER_IMAGE_UPLOAD;
@@ -71,12 +81,24 @@ int transfer_new(const struct transfer_config *config, struct transfer **ret)
 		t->config.sha = memcpy(t->sha, c.sha, SHA_SIZE);
 	t->phase = c.kind == TRANSFER_IMAGE_UPLOAD ? PHASE_FIRST : PHASE_CLOSE;
 	t->ahead = c.window_max > 1;
-	t->message_first = transfer_chunk_size(&t->config, true, 0, first_least(&c));
-	t->message_more = transfer_chunk_size(&t->config, false, c.size, DATA_LEAST);
-	if (t->message_more > c.message_max)
-		t->message_more = c.message_max;
+	choose_least(t);
 	transfer_window_start(t);
 	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+int transfer_limit(struct transfer *t, size_t message_max)
+{
+	struct transfer_config c = t->config;
+	if (message_max >= c.message_max)
+		return 0;
+	c.message_max = message_max;
+	int r = check_config(&c);
+	if (r < 0)
+		return r;
+	t->config = c;
+	choose_least(t);
+	transfer_window_limit(t);
 	return 0;
 }
 

@@ -112,6 +112,10 @@ void transfer_tick(struct transfer *t, uint64_t now_ms);
  * one more at once. 0: not known. */
 void transfer_on_cable(struct transfer *t, unsigned int messages);
 
+/* The board takes no longer messages any more, from the next chunk on; one that takes longer ones again is no matter of a
+ * transfer that runs. 0, or -EMSGSIZE as of transfer_new(). */
+int transfer_limit(struct transfer *t, size_t message_max);
+
 /* How long to wait before the next transfer_next(): the board said that it is busy or has no room, or that it still wants what
  * it was just sent; longer each time. 0: go on at once. */
 unsigned int transfer_pause_ms(const struct transfer *t);

@@ -8,6 +8,8 @@ import zlib
 
 import hostile_board
 import pytest
+import rack as racks
+import simulator
 
 
 def content(size):
@@ -45,6 +47,51 @@ def test_a_file_comes_back_as_it_was_sent(board, size):
     assert replies[-1].get('verified') == ('sha256' if size else None)
     assert read(client, f'/lfs1/f{size}') == content(size)
     assert client.call('FileStatus', device='a', path=f'/lfs1/f{size}') == {'size': size}
+
+
+@pytest.mark.parametrize('frame_size, ends', [(128, None), (32, 'holds no chunk'), (0, None)])
+@pytest.mark.parametrize('kind', ['image', 'file'])
+def test_another_client_asks_for_shorter_messages(rack, tmp_path, kind, frame_size, ends):
+    """In the middle of a transfer, which goes on with such messages and does not end with those that it had planned."""
+    r = rack('a', keys='baud=921600')
+    client, other, data = r.client(), r.client(), content(100000)
+    call = ('FileWrite', {'path': '/lfs1/f', 'data': base64.b64encode(data).decode()})
+    if kind == 'image':
+        data, image_hash = simulator.make_image(tmp_path / 'image', '2.0.0', size='100K')
+        call = ('ImageUpload', {'file': client.put(data)['hash']})
+    replies = client.stream(call[0], {'device': 'a', **call[1]})
+    assert any(reply.get('doneBytes', 0) > 0 for reply in replies)
+    other.call('Configure', device='a', frameSize=frame_size)
+    if ends:
+        with pytest.raises(racks.Error) as error:
+            list(replies)
+        assert error.value.name == 'ProtocolError' and ends in error.value.parameters['message']
+        return
+    list(replies)
+    if kind == 'image':
+        assert {s['slot']: s['hash'] for s in other.call('ImageList', device='a')['slots']}[1] == image_hash.hex()
+    else:
+        other.call('Configure', device='a', frameSize=0)
+        assert read(other, '/lfs1/f') == data
+
+
+@pytest.mark.parametrize('tells', ['the transfer', 'Parameters'])
+def test_a_board_with_less_room_than_before(rack, tells):
+    """It was reset and told nobody. What it answers in the middle of a transfer, or to a client, is learnt for the next one."""
+    r = rack('a', keys='buf_size=1024')
+    client, data = r.client(), content(5000)
+    write(client, '/lfs1/f', data)
+    r.sim.command('a set buf_size=128')
+    r.sim.command('a power-cut ms=1')
+    r.sim.running('a')
+    if tells == 'Parameters':
+        assert client.call('Parameters', device='a')['bufferSize'] == 128
+    else:
+        write(client, '/lfs1/f', data)
+    before = r.sim.state('a')['requests']['8/4']
+    write(client, '/lfs1/g', data)
+    assert r.sim.state('a')['requests']['8/4'] == before + 2, 'a first chunk that gets lost is sent behind another close'
+    assert read(client, '/lfs1/g') == data
 
 
 def test_without_more_all_comes_in_one_reply(board):

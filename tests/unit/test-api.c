@@ -283,6 +283,10 @@ void device_reset_state(struct device *d _unused_)
 {
 }
 
+void device_learn_parameters(struct device *d _unused_, const struct value *reply _unused_)
+{
+}
+
 int device_learn_images(struct device *d _unused_, const struct value *reply _unused_)
 {
 	return 0;

@@ -1068,6 +1068,66 @@ START_TEST(test_file_room)
 }
 END_TEST
 
+/* A board that is told, in the middle, to be sent no longer messages than this, and loses those that are. */
+struct limiting {
+	struct transfer *transfer;
+	struct board *board;
+	size_t limit;
+	unsigned int position;
+	int result;
+};
+
+static enum fault limit_at(void *user, unsigned int position)
+{
+	struct limiting *l = user;
+	if (position == l->position) {
+		l->result = transfer_limit(l->transfer, l->limit);
+		l->board->message_limit = l->limit;
+	}
+	return FINE;
+}
+
+static const struct {
+	enum transfer_kind kind;
+	size_t limit;
+	int result;
+} limit_rows[] = {
+		{TRANSFER_IMAGE_UPLOAD, 182, 0},
+		{TRANSFER_IMAGE_UPLOAD, 92, 0}, /* no room for a SHA-256 with a header */
+		{TRANSFER_IMAGE_UPLOAD, 60, -EMSGSIZE},
+		{TRANSFER_IMAGE_UPLOAD, 2000, 0},
+		{TRANSFER_FILE_UPLOAD, 182, 0},
+		{TRANSFER_FILE_UPLOAD, 92, 0},
+		{TRANSFER_FILE_UPLOAD, 40, -EMSGSIZE},
+};
+
+START_TEST(test_limit)
+{
+	for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+		for (unsigned int position = 0; position < 16; position++) {
+			bool is_image = limit_rows[_i].kind == TRANSFER_IMAGE_UPLOAD;
+			struct transfer_config c = is_image ? image_config(6000, 380, windows[w])
+							    : file_config(limit_rows[_i].kind, 6000, windows[w]);
+			c.window_start = windows[w];
+			struct transfer *t = start(&c);
+			struct board *b = board_new((struct board){0});
+			struct limiting l = {t, b, limit_rows[_i].limit, position, 1};
+			struct ride ride;
+			if (limit_rows[_i].result < 0) {
+				ck_assert_int_eq(transfer_limit(t, l.limit), limit_rows[_i].result);
+				ck_assert_uint_eq(transfer_message_size(t), 380);
+			} else {
+				ride_run(t, b, limit_at, &l, 400, &ride);
+				ck_assert_int_eq(l.result, 0);
+				check_done(t, c.size, "limit", position, windows[w]);
+				ck_assert_uint_le(transfer_message_size(t), l.limit);
+			}
+			transfer_free(t);
+		}
+	}
+}
+END_TEST
+
 static void check_download(struct transfer *t, uint64_t size, const char *what, unsigned int a, unsigned int b)
 {
 	const char *text;
@@ -1298,6 +1358,7 @@ int main(void)
 	tcase_add_loop_test(t, test_file_upload, 0, (int)ARRAY_SIZE(file_sizes));
 	tcase_add_loop_test(t, test_file_upload_fault, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_file_room, 0, (int)ARRAY_SIZE(file_room_rows));
+	tcase_add_loop_test(t, test_limit, 0, (int)ARRAY_SIZE(limit_rows));
 	tcase_add_loop_test(t, test_file_upload_lossy, 0, 200);
 	tcase_add_loop_test(t, test_file_download, 0, (int)ARRAY_SIZE(windows));
 	tcase_add_loop_test(t, test_close_lost, 0, 2);
