@@ -72,6 +72,11 @@ static void no_memory(struct call *call)
 
 /* --- what stands in the way ------------------------------------------------------------------------------------------- */
 
+static const char *boards_go(size_t count)
+{
+	return count == 1 ? "board goes" : "boards go";
+}
+
 static const char *is_or_are(size_t count)
 {
 	return count == 1 ? "is" : "are";
@@ -119,8 +124,8 @@ static json_object *obstacle_json(struct lock *k, char **ret_text)
 	api_put_string(o, "holder", holder ? holder : "");
 	if (k->claim.board_count < k->claim.count) {
 		free(*ret_text);
-		e = asprintf(ret_text, "%zu boards go by '%.80s' now, and %zu %s asked for", k->claim.board_count,
-				api_string(k->call, "any"), k->claim.count, is_or_are(k->claim.count));
+		e = asprintf(ret_text, "%zu %s by '%.80s' now, and %zu %s asked for", k->claim.board_count,
+				boards_go(k->claim.board_count), api_string(k->call, "any"), k->claim.count, is_or_are(k->claim.count));
 		if (e < 0)
 			*ret_text = NULL;
 	} else if (k->claim.any && e >= 0) {
@@ -269,8 +274,8 @@ static bool find_pool(struct lock *k, const char ***ret_ids, size_t *ret_count)
 	api_put(o, "available", json_object_new_array());
 	for (size_t i = 0; i < *ret_count; i++)
 		json_object_array_add(json_object_object_get(o, "available"), json_object_new_string((*ret_ids)[i]));
-	api_fail(k->call, "NoSuchDevice", o, "ask for fewer", "%zu boards go by '%.80s', and %zu are asked for", *ret_count, any,
-			wanted);
+	api_fail(k->call, "NoSuchDevice", o, "ask for fewer", "%zu %s by '%.80s', and %zu are asked for", *ret_count,
+			boards_go(*ret_count), any, wanted);
 	return false;
 }
 

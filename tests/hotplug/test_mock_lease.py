@@ -52,7 +52,8 @@ def test_a_board_that_comes_joins_the_pool(rack, testbed, boards):
     testbed.add('ttyACM2', foreign.tty, serial='B2', path='1-2', vid='0483')
     for serial in 'B0', 'B2':
         rack.wait(serial=serial, state='ready')
-    assert rack.run('lock', '--any', '2fe3:.*', '--count', '2', '--wait', '--', 'true').returncode == 3
+    refused = rack.run('lock', '--any', '2fe3:.*', '--count', '2', '--wait', '--', 'true')
+    assert refused.returncode == 3 and "1 board goes by '2fe3:.*', and 2 are asked for" in refused.stderr
     mark = rack.mark()
     testbed.add('ttyACM1', other.tty, serial='B1', path='1-3')
     known = [rack.wait(mark, serial='B1', state='ready')['id'], *[d['id'] for d in rack.devices() if d['serial'] == 'B0']]
