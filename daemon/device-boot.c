@@ -199,6 +199,13 @@ void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken)
 	device_quiet(d, most(boot_ms(d), RESET_DELAY_MS));
 }
 
+void device_identify(struct device *d)
+{
+	/* Whoever answers is up: there is nothing to wait for. */
+	if (d->state == DEVICE_READY)
+		device_quiet(d, 1);
+}
+
 static void reset_sent(struct request *request, const struct answer *answer)
 {
 	struct device *d = request->user;

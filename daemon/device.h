@@ -126,6 +126,8 @@ int device_type(struct device *d, const uint8_t *data, size_t size, const char *
 /* A reset was sent (by anybody): hold the session for the quiet time, forget what was probed, probe afterwards. taken: the
  * board said that it will. */
 void device_expect_reboot(struct device *d, bool recovery_wanted, bool taken);
+/* It may have booted unseen: before anything else is sent, it is asked who it is, and brought out of its bootloader if need be. */
+void device_identify(struct device *d);
 /* The next boot exchanges images of this many bytes (0: no more): the quiet time grows accordingly, because a byte that
  * reaches MCUboot meanwhile keeps it in its bootloader, and the reset out of there undoes a test. Before expect_reboot. */
 void device_expect_swap(struct device *d, uint64_t bytes);

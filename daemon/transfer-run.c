@@ -35,6 +35,7 @@ struct transfer_run {
 	unsigned int window;
 	uv_timer_t *pause; /* or NULL */
 	bool paused;	   /* ... is over */
+	bool forgotten;	   /* the board would have it all again */
 	bool inside, stopped; /* stopped from one of its own callbacks: freed when that has returned */
 };
 
@@ -258,6 +259,7 @@ static bool fatal(struct transfer_run *run, const struct answer *answer)
 static void judge(struct transfer_run *run, uint32_t token, const struct answer *answer)
 {
 	unsigned int losses = transfer_losses(run->transfer);
+	uint64_t before = transfer_acknowledged(run->transfer);
 
 	transfer_tick(run->transfer, uv_hrtime() / 1000000);
 	transfer_on_cable(run->transfer, device_on_cable(run->device));
@@ -267,6 +269,7 @@ static void judge(struct transfer_run *run, uint32_t token, const struct answer 
 		transfer_failed(run->transfer, token, &answer->status, answer->payload);
 	else
 		transfer_lost(run->transfer, token, answer->passed_over);
+	run->forgotten |= before > 0 && transfer_acknowledged(run->transfer) == 0;
 	/* not for the rest of a window that went with it */
 	if (answer->error == -ETIMEDOUT && !answer->passed_over && transfer_losses(run->transfer) > losses)
 		round_trip_lost(&run->round_trip);
@@ -300,7 +303,7 @@ static void go_on(struct transfer_run *run)
 
 	drop_stale(run);
 	if (transfer_state(run->transfer) == TRANSFER_RUNNING) {
-		r = pump(run);
+		r = run->forgotten && run->callbacks->looks ? -EAGAIN : pump(run);
 		if (r < 0)
 			finish(run, r, r == -EMSGSIZE ? "the longest message that is allowed holds no chunk any more" : NULL);
 		return;

@@ -20,6 +20,9 @@ struct transfer_run_callbacks {
 	 * Its loss is then noticed within seconds, although it may take an erase. */
 	bool resumes;
 	bool quick; /* nothing that is asked takes as long as an erase */
+	/* Images: one that the board forgot in the middle is not sent from the start, since whoever answers may be another server by
+	 * now. The run ends with -EAGAIN. */
+	bool looks;
 	void (*progress)(void *user, uint64_t acknowledged, uint64_t total);
 	void (*closing)(void *user); /* files: all was written, and the close is sent; may be NULL. Not the place to stop the run. */
 	/* 0; -EREMOTEIO (transfer_error of the transfer has the status), -EPROTO, -ELOOP, -ENOLINK, -ETIMEDOUT, -EBADMSG as

@@ -81,6 +81,7 @@ struct update {
 	/* upload */
 	struct transfer_run *run;
 	bool looking;	  /* whether the image is listed */
+	bool to_recovery; /* its bootloader answered when it began */
 	bool all_acked;	  /* the board took every byte */
 	bool without_sha; /* too small a buffer for it */
 	bool refused;	  /* by the state that the board said it was in */

@@ -7,7 +7,7 @@
 
 #include "daemon/update-private.h"
 
-#define UPLOADS_MAX 3
+#define UPLOADS_MAX 4
 #define ERASE_ANSWER_MS 60000
 
 static int fail_damaged(struct update *u)
@@ -71,8 +71,9 @@ static void run_done(void *user, int result, const char *text)
 }
 
 static const struct transfer_run_callbacks run_callbacks = {.progress = run_progress, .done = run_done};
+static const struct transfer_run_callbacks looking_callbacks = {.looks = true, .progress = run_progress, .done = run_done};
 static const struct transfer_run_callbacks resuming_callbacks = {
-	.resumes = true, .progress = run_progress, .done = run_done};
+	.resumes = true, .looks = true, .progress = run_progress, .done = run_done};
 
 static int send_begin(struct update *u)
 {
@@ -80,6 +81,7 @@ static int send_begin(struct update *u)
 	struct transfer *t;
 
 	device_limits(u->job.device, &limits);
+	u->to_recovery = u->recovery || u->job.device->state == DEVICE_RECOVERY;
 	struct transfer_config config = {
 		.kind = TRANSFER_IMAGE_UPLOAD,
 		.data = u->blob->data,
@@ -106,7 +108,7 @@ static int send_begin(struct update *u)
 	}
 	if (r == 0)
 		r = transfer_run_start(u->job.device, t, u->options.timeout_ms,
-				!u->recovery && config.sha ? &resuming_callbacks : &run_callbacks, u, &u->run);
+				u->to_recovery ? &run_callbacks : config.sha ? &resuming_callbacks : &looking_callbacks, u, &u->run);
 	if (r < 0)
 		return update_fail_answer(u, r);
 	return JOB_WAIT;
@@ -115,7 +117,14 @@ static int send_begin(struct update *u)
 int upload_begin(struct job *job)
 {
 	struct update *u = update_of(job);
-	return u->looking ? update_ask_state(u) : send_begin(u);
+
+	if (!u->looking)
+		return send_begin(u);
+	/* It forgot the upload because it booted, perhaps, and may have stayed in its bootloader for what it was sent then: the
+	 * upload would go over its application. */
+	if (!u->all_acked && !u->to_recovery)
+		device_identify(job->device);
+	return update_ask_state(u);
 }
 
 bool update_is_image_error(const struct smp_status *status, uint64_t rc)
@@ -169,14 +178,8 @@ static int look(struct update *u, bool all_acked)
 	u->all_acked = all_acked;
 	if (all_acked || !u->has_marks)
 		update_reach(u, PHASE_UPLOADED);
-	u->looking = u->blob->is_image && !(all_acked && u->options.upload_only);
-	if (u->looking)
-		return JOB_AGAIN;
-	if (all_acked)
-		return JOB_NEXT;
-	if (++u->uploads >= UPLOADS_MAX)
-		return update_fail_protocol(u, "the board forgot the upload again and again", NULL);
-	return JOB_AGAIN;
+	u->looking = !all_acked || (u->blob->is_image && !u->options.upload_only);
+	return u->looking ? JOB_AGAIN : JOB_NEXT;
 }
 
 static int send_end(struct update *u, int result)
@@ -204,6 +207,15 @@ static int send_end(struct update *u, int result)
 	}
 }
 
+/* Its bootloader answers, although the application did when the upload began, and a reset did not help. */
+static int met_bootloader(struct update *u)
+{
+	int r = u->options.upload_only ? 0 : update_inspect_again(u);
+	return r ? r
+		 : update_fail_protocol(u, "the board is in its bootloader's recovery now",
+				   "the upload would go over its application: reset it, then upload again");
+}
+
 static int look_end(struct update *u, int result)
 {
 	u->looking = false;
@@ -211,6 +223,8 @@ static int look_end(struct update *u, int result)
 		result = update_take_state(u);
 	if (result < 0)
 		return update_fail_answer(u, result);
+	if (!u->to_recovery && u->job.device->state == DEVICE_RECOVERY)
+		return met_bootloader(u);
 	if (update_found(u)) {
 		u->phase = PHASE_UPLOADED;
 		return JOB_NEXT;

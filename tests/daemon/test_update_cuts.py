@@ -137,6 +137,25 @@ def test_board_and_cable(rack, image, length, kind, seed):
     updates.settle_all(r, image)
 
 
+@pytest.mark.parametrize('method', ['Update', 'ImageUpload'])
+def test_a_reset_in_the_upload_that_nobody_sees(rack, image, method):
+    """By its pin, on a UART, without a word on the console: what is under way keeps the board in its bootloader, which would write
+    the upload over the application."""
+    r = rack(keys='baud=1000000,wait_dfu_ms=1500', quiet_ms=2000)
+    c = r.ready()
+    file = c.put(image.data)['hash']
+    start = r.sim.state()['rx_bytes']
+    c.send(method, {'device': 'a', 'file': file}, more=True)
+    r.sim.wait(f'rx_bytes>={start + 20000}')
+    r.sim.command('a reset')
+    end = updates.follow(c)
+    assert not isinstance(end, racks.Error), (end, r.text()[-3000:])
+    state = r.sim.state()
+    old, new = next(s for s in state['slots'] if s.get('version') == '1.0.0'), method == 'Update'
+    assert old['valid'] and old['active'] != new and updates.is_new(state, image) == new, state
+    assert state['resets_smp'] == 1 + new, state
+
+
 STEPS = ['inspect', 'upload', 'mark', 'reset', 'reattach', 'verify', 'confirm', 'final']
 
 
