@@ -76,7 +76,7 @@ struct update {
 	char old_version[32];	       /* of the image that ran before */
 
 	/* bounds on going round */
-	unsigned int inspections, uploads, resets, confirms, returns;
+	unsigned int inspections, uploads, resets, confirms, returns, strangers;
 
 	/* upload */
 	struct transfer_run *run;

@@ -14,6 +14,7 @@
 #define SAME_OLD_MS 30000 /* without marks: the old one has answered so long since the reset that it stays */
 #define CONFIRMS_MAX 3
 #define RETURNS_MAX 3
+#define STRANGERS_MAX 3
 
 /* --- what a list means -------------------------------------------------------------------------------------------- */
 
@@ -40,6 +41,17 @@ static enum sight judge(struct update *u)
 	if (u->recovery)
 		return active ? SIGHT_REFUSED : SIGHT_WAITING;
 	return active ? judge_old(u, found) : SIGHT_WAITING;
+}
+
+/* An application lists what runs; this is the bootloader of a board that was reset and not seen to be, and stayed there for what
+ * it was asked. It knows nothing of old and new: first the board is brought out of there. */
+static bool met_stranger(struct update *u)
+{
+	if (u->recovery || update_active(u) || u->job.device->state != DEVICE_READY || u->strangers >= STRANGERS_MAX)
+		return false;
+	u->strangers++;
+	device_identify(u->job.device);
+	return true;
 }
 
 static int fail_sight(struct update *u)
@@ -174,7 +186,7 @@ static int look_end(struct update *u, int result)
 	u->reattach = REATTACH_PAUSE;
 	if (result == 0)
 		result = update_take_state(u);
-	if (result == 0)
+	if (result == 0 && !met_stranger(u))
 		return seen(u, judge(u));
 	if (result == -EREMOTEIO && smp_status_unsupported(&u->answer->status))
 		return seen(u, SIGHT_UNLISTED);
@@ -304,6 +316,8 @@ static int judge_final(struct update *u)
 {
 	const struct image_slot *active = update_active(u);
 
+	if (met_stranger(u))
+		return wait_again(u, REATTACH_AWAIT, -EBADMSG);
 	u->sight = judge(u);
 	if (u->sight == SIGHT_WAITING)
 		u->sight = SIGHT_REVERTED;

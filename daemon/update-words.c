@@ -47,7 +47,12 @@ char *update_where(const struct update *u)
 	case PHASE_BEFORE:
 		return strdup("Nothing was changed on the board.");
 	case PHASE_UPLOADING:
-		n = asprintf(&text, "The board runs %s; the upload to its other slot is incomplete, and a reset does not boot it.",
+		/* Its last chunk may be under way, or only the answer to it. */
+		n = asprintf(&text, u->flagless || !u->has_marks
+							? "The board runs %s; the upload to its other slot is incomplete; if its "
+							  "end arrived all the same, a reset may boot it."
+							: "The board runs %s; the upload to its other slot is incomplete, and a "
+							  "reset does not boot it.",
 				old);
 		break;
 	case PHASE_UPLOADED:

@@ -156,6 +156,41 @@ def test_a_reset_in_the_upload_that_nobody_sees(rack, image, method):
     assert state['resets_smp'] == 1 + new, state
 
 
+def test_a_reset_after_the_boot_that_nobody_sees(rack, image):
+    """By its pin, once it has confirmed, and what it is asked then keeps it in its bootloader. That names no image that runs: it is
+    no old one."""
+    r = rack(keys='wait_dfu_ms=1500', quiet_ms=2000)
+    c = r.ready()
+    updates.begin(c, image)
+    updates.until(c, 'reset')
+    r.sim.command('a fault lose-reply group=1 id=0 op=write')
+    deadline = time.monotonic() + racks.SECONDS
+    while not (updates.is_new(r.sim.state(), image) and r.sim.state()['confirmed']):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    r.sim.command('a reset')
+    end = updates.follow(c)
+    assert not isinstance(end, racks.Error), (end, r.text()[-3000:])
+    assert updates.check(r, end, image) == 'new'
+    assert r.sim.state()['resets_smp'] == 2, 'its own, and that out of the bootloader'
+
+
+def test_a_last_chunk_that_may_have_arrived(rack, image):
+    """Without marks what is in the other slot is booted, however the upload ended."""
+    r = rack(keys='mode=direct-xip')
+    c = r.ready()
+    r.sim.command('a fault lose-reply group=1 id=1 at=32400 count=0')
+    updates.begin(c, image)
+    job = updates.until(c, 'upload')['job']
+    deadline = time.monotonic() + racks.SECONDS
+    while updates.other(r.sim.state()).get('hash') != image.hash:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    r.client().call('JobCancel', job=job)
+    end = updates.follow(c)
+    assert end.name == 'Cancelled' and 'a reset may boot it' in end.parameters['message'], end
+
+
 STEPS = ['inspect', 'upload', 'mark', 'reset', 'reattach', 'verify', 'confirm', 'final']
 
 
