@@ -62,7 +62,10 @@ char *update_where(const struct update *u)
 				old, version);
 		break;
 	case PHASE_MARKING:
-		n = asprintf(&text, "The board runs %s; %s is in its other slot and may be marked: if so, the next reset boots it.",
+		n = asprintf(&text, u->flagless || !u->has_marks
+							? "The board runs %s; %s is in its other slot and may be marked; a reset may boot it."
+							: "The board runs %s; %s is in its other slot and may be marked: if so, the next reset "
+							  "boots it.",
 				old, version);
 		break;
 	case PHASE_MARKED:

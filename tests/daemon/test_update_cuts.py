@@ -191,6 +191,18 @@ def test_a_last_chunk_that_may_have_arrived(rack, image):
     assert end.name == 'Cancelled' and 'a reset may boot it' in end.parameters['message'], end
 
 
+def test_pulled_out_in_a_mark_that_matters_not(rack, image):
+    """Without marks the image is booted whether the board heard of one or not."""
+    r = rack(keys='mode=direct-xip')
+    c = r.ready()
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    updates.begin(c, image)
+    updates.until(c, 'mark')
+    r.sim.command('a unplug')
+    end = updates.follow(c)
+    assert end.name == 'DeviceGone' and 'may be marked; a reset may boot it' in end.parameters['message'], end
+
+
 STEPS = ['inspect', 'upload', 'mark', 'reset', 'reattach', 'verify', 'confirm', 'final']
 
 
