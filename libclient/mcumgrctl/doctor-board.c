@@ -171,12 +171,15 @@ static void say_reason(struct doctor *d, json_object *device, const char *check,
 		reason ? show(reason) : "");
 }
 
+/* Where it was, or is expected. */
 static void check_absent(struct doctor *d, json_object *device)
 {
+	const char *serial = member_string(device, "serial"), *path = member_string(device, "path");
+
 	say_reason(d, device, "plugged", "not plugged in");
-	doctor_advise(d, "The configuration expects it%s%s%s%s. Is the cable one with data lines, is the board powered?",
-		member_string(device, "serial") ? " with serial number " : "", show_key(device, "serial"),
-		member_string(device, "path") ? " in " : "", show_key(device, "path"));
+	doctor_advise(d, "%s%s%s%s%s%sIs the cable one with data lines, is the board powered?",
+		serial || path ? "It is the board" : "", serial ? " with serial number " : "", serial ? show(serial) : "",
+		path ? " in " : "", path ? show(path) : "", serial || path ? ". " : "");
 }
 
 static void check_unavailable(struct doctor *d, json_object *device)
