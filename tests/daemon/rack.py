@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -46,8 +47,10 @@ class Client:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(SECONDS)
+        # Not by settimeout(): where many come at once, that one's connect() fails instead of waiting until there is room.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', SECONDS, 0))
         self.socket.connect(path)
+        self.socket.settimeout(SECONDS)
         self.buffer = b''
         self.methods = []  # of the calls that are not answered yet
 
