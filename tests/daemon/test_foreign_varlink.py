@@ -45,8 +45,11 @@ print(json.dumps(result))
 def python():
     """An interpreter that has the package."""
     interpreter = pathlib.Path(FOLDER) / 'bin/python'
+    has = [interpreter, '-c', f'import importlib.metadata as m; assert m.version("varlink") == "{VERSION}"']
     if not interpreter.exists():
         subprocess.run(['/usr/bin/python3', '-m', 'venv', FOLDER], check=True)
+    # An earlier run may have had no network, or been one for another version.
+    if subprocess.run(has, capture_output=True, check=False).returncode:
         subprocess.run([interpreter, '-m', 'pip', 'install', '-q', f'varlink=={VERSION}'], check=True)
     return str(interpreter)
 
