@@ -20,6 +20,11 @@ _mcumgrctl()
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} socket='' verb='' options valued w i
 	local -a words=()
 
+	if [[ $word == '=' ]]; then
+		word=''
+	elif [[ $previous == '=' ]]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
 	# The words before this one that are neither options nor their values. An equals sign is a word of its own.
 	valued=" -d -t -s -b -u $(mcumgrctl --verbs 2>/dev/null | cut -f 2 | tr ' ' '\n' | sed -n 's/=$//p' | tr '\n' ' ')"
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -46,7 +51,9 @@ _mcumgrctl()
 		return
 		;;
 	esac
-	if [[ $word == -* ]]; then
+	if [[ $previous == -* && $valued == *" $previous "* ]]; then
+		return # a value that nobody knows here
+	elif [[ $word == -* ]]; then
 		options=$({ _mcumgrctl_row "$verb"; _mcumgrctl_row '*'; } | cut -f 2 | tr -d '=')
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 	elif ((${#words[@]} == 0)); then
@@ -61,4 +68,4 @@ _mcumgrctl()
 	fi
 }
 
-complete -o filenames -o bashdefault -F _mcumgrctl mcumgrctl
+complete -o filenames -o bashdefault -o default -F _mcumgrctl mcumgrctl

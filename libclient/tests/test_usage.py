@@ -194,6 +194,9 @@ _mcumgrctl; printf '%s\\n' "${{COMPREPLY[@]}}"
     (["help", "im"], {"image"}),
     (["help", "job", "w"], {"watch"}),
     (["nonsense", ""], set()),
+    (["wait-for", "--state", ""], set()),
+    (["--device", "=", "r"], set()),
+    (["--device", "="], set()),
 ])
 def test_completion(words, offered):
     assert complete(*words) == offered
@@ -205,10 +208,21 @@ def test_completion_of_files(tmp_path, monkeypatch):
     assert complete("firmware", "update", "ze") == {"zephyr.bin"}
 
 
+def test_what_is_not_known_is_completed_as_files():
+    """A local file of fs, the words of a command: of bash's own completions only this option has files."""
+    script = TREE / "libclient/mcumgrctl/mcumgrctl.bash"
+    done = subprocess.run(["bash", "--norc", "-c", f"source {shlex.quote(str(script))}; complete -p mcumgrctl"], capture_output=True,
+                          text=True, check=True)
+    assert "-o default " in done.stdout
+    assert complete("fs", "upload", "x") == complete("lock", "a", "--", "ls", "x") == set()
+
+
 def test_completion_of_devices(daemon, monkeypatch):
     device = {"id": "rack-1", "name": "left", "state": "ready", "since": "2026-01-01T00:00:00.000Z"}
     daemon.on("List", {"devices": [device, {**device, "id": "rack-2", "name": None}]})
     assert complete("--socket", daemon.path, "-d", "r") == {"rack-1", "rack-2"}
+    assert complete("--socket", "=", daemon.path, "--device", "=", "r") == {"rack-1", "rack-2"}
+    assert complete("--socket", daemon.path, "--device", "=") == {"rack-1", "rack-2", "left"}
     for verb in "console", "lock", "wait-for", "release", "doctor", "trace", "watch", "unlock", "reset-state":
         assert complete("--socket", daemon.path, verb, "") == {"rack-1", "rack-2", "left"}
     assert complete("--socket", daemon.path, "lock", "rack-1", "l") == {"left"}
