@@ -26,13 +26,17 @@ struct image_store {
 	struct entry *entries;
 	uint64_t clock;
 	unsigned int works; /* under way; the store is freed after the last */
+	struct work *first, **last; /* of them, those that go to the disk; the first one does */
 	bool closing;
 };
 
-/* One put or get, partly off the loop. */
+/* One put, get or removal, partly off the loop. */
 struct work {
 	uv_work_t work;
 	struct image_store *store;
+	struct work *next;
+	void (*run)(uv_work_t *work);
+	void (*after)(uv_work_t *work, int status);
 	struct entry *entry; /* of a get, referenced */
 	bool on_disk;	     /* ... and to be read */
 	bool any;
@@ -100,6 +104,99 @@ size_t image_store_size_of(const struct image_store *s, const uint8_t *image_has
 	return 0;
 }
 
+static void store_free(struct image_store *s)
+{
+	for (struct entry *e = s->entries, *next; e; e = next) {
+		next = e->next;
+		e->store = NULL;
+		if (e->blob.references == 0)
+			entry_free(e);
+	}
+	free(s->folder);
+	free(s);
+}
+
+/* Work */
+
+static void launch(struct work *w)
+{
+	uv_queue_work(w->store->loop, &w->work, w->run, w->after);
+}
+
+/* What goes to the disk goes in order, and has one thread: one that hangs must not take those that others need. */
+static void begin(struct work *w, void (*run)(uv_work_t *), void (*after)(uv_work_t *, int), bool disk)
+{
+	struct image_store *s = w->store;
+
+	w->work.data = w;
+	w->run = run;
+	w->after = after;
+	s->works++;
+	if (disk) {
+		*s->last = w;
+		s->last = &w->next;
+	}
+	if (!disk || s->first == w)
+		launch(w);
+}
+
+static struct work *leave_disk(struct image_store *s)
+{
+	struct work *w = s->first;
+
+	s->first = w->next;
+	if (!s->first)
+		s->last = &s->first;
+	return w;
+}
+
+/* Off the loop. */
+static void run_remove(uv_work_t *work)
+{
+	struct work *w = work->data;
+
+	image_file_remove(w->store->folder, w->hash);
+}
+
+/* A file that was put again meanwhile stays. */
+static bool is_stale(const struct work *w)
+{
+	return w->run == run_remove && find(w->store, w->hash);
+}
+
+static void end(struct work *w)
+{
+	struct image_store *s = w->store;
+
+	if (s->first == w) {
+		leave_disk(s);
+		for (; s->first && is_stale(s->first); s->works--)
+			free(leave_disk(s));
+		if (s->first)
+			launch(s->first);
+	}
+	free(w->data);
+	free(w);
+	if (--s->works == 0 && s->closing)
+		store_free(s);
+}
+
+static void after_remove(uv_work_t *work, int status _unused_)
+{
+	end(work->data);
+}
+
+static void remove_file(struct image_store *s, const char *hash)
+{
+	struct work *w = s->folder ? calloc(1, sizeof(*w)) : NULL;
+
+	if (!w)
+		return;
+	w->store = s;
+	snprintf(w->hash, sizeof(w->hash), "%s", hash);
+	begin(w, run_remove, after_remove, true);
+}
+
 /* Room */
 
 static void drop(struct image_store *s, struct entry *e)
@@ -109,8 +206,7 @@ static void drop(struct image_store *s, struct entry *e)
 	while (*p != e)
 		p = &(*p)->next;
 	*p = e->next;
-	if (s->folder)
-		image_file_remove(s->folder, e->blob.hash);
+	remove_file(s, e->blob.hash);
 	e->store = NULL;
 	if (e->blob.references == 0)
 		entry_free(e);
@@ -182,6 +278,7 @@ int image_store_new(uv_loop_t *loop, const char *state_dir, struct image_store *
 	if (!s)
 		return -ENOMEM;
 	s->loop = loop;
+	s->last = &s->first;
 	if (state_dir) {
 		if (asprintf(&s->folder, "%s/images", state_dir) < 0) {
 			free(s);
@@ -199,18 +296,6 @@ int image_store_new(uv_loop_t *loop, const char *state_dir, struct image_store *
 	return 0;
 }
 
-static void store_free(struct image_store *s)
-{
-	for (struct entry *e = s->entries, *next; e; e = next) {
-		next = e->next;
-		e->store = NULL;
-		if (e->blob.references == 0)
-			entry_free(e);
-	}
-	free(s->folder);
-	free(s);
-}
-
 void image_store_close(struct image_store *s)
 {
 	if (!s)
@@ -220,7 +305,7 @@ void image_store_close(struct image_store *s)
 		store_free(s);
 }
 
-/* Work */
+/* Put and get */
 
 static bool hash_data(struct work *w)
 {
@@ -233,23 +318,6 @@ static bool hash_data(struct work *w)
 static void parse_data(struct work *w)
 {
 	w->is_image = mcuboot_parse(w->data, w->size, &w->info, &w->problem, w->sentence, sizeof(w->sentence)) == 0;
-}
-
-static int begin(struct work *w, void (*run)(uv_work_t *), void (*after)(uv_work_t *, int))
-{
-	w->work.data = w;
-	w->store->works++;
-	return uv_queue_work(w->store->loop, &w->work, run, after);
-}
-
-static void end(struct work *w)
-{
-	struct image_store *s = w->store;
-
-	free(w->data);
-	free(w);
-	if (--s->works == 0 && s->closing)
-		store_free(s);
 }
 
 /* Gives what was read or put to the entry, unless it has it already. */
@@ -284,8 +352,7 @@ static struct entry *keep(struct work *w)
 	if (!e && make_room(w->store, w->size))
 		e = add_entry(w->store, w->hash, w->size);
 	if (!e) {
-		if (w->store->folder)
-			image_file_remove(w->store->folder, w->hash);
+		remove_file(w->store, w->hash);
 		return NULL;
 	}
 	fill(e, w);
@@ -327,7 +394,7 @@ void image_store_put(struct image_store *s, uint8_t *data, size_t size, bool any
 	w->any = any;
 	w->put_done = done;
 	w->user = user;
-	begin(w, run_put, after_put);
+	begin(w, run_put, after_put, s->folder);
 }
 
 /* Off the loop. A file that is not what its name says is as good as none. */
@@ -391,5 +458,5 @@ void image_store_get(struct image_store *s, const char *hash, void (*done)(void 
 		w->size = e->blob.size;
 		w->on_disk = !e->blob.data;
 	}
-	begin(w, run_get, after_get);
+	begin(w, run_get, after_get, w->on_disk);
 }

@@ -28,7 +28,7 @@
 #include "daemon/role.h"
 #include "daemon/server.h"
 
-#define POOL_THREADS "8"      /* logs, names and the configuration can hang four of them, and images need one */
+#define POOL_THREADS "8" /* logs, names, records, files and the configuration can hang seven of them, and images need one */
 #define WANTED_FILES 8192      /* connections, and two descriptors a tty */
 #define TAKE_OVER_MS 10000    /* after that long, ttys from before that no board has claimed are closed */
 #define STOP_PATIENCE_MS 10000 /* then the process ends whatever still hangs */

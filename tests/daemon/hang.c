@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /* To be preloaded: the kernel hangs in open() of the tty $HANG_TTY, or in its last close(), as it does with USB ttys. Or in
- * fopen() of $HANG_FILE, or in renameat() to $HANG_RECORD, on a disk that sleeps; or a name service does, when a user's name is
+ * fopen() or unlink() of $HANG_FILE, or in renameat() to $HANG_RECORD, on a disk that sleeps; or a name service does, when a user's name is
  * asked for.
  *
- * It does so by reading $HANG_OPEN, $HANG_CLOSE, $HANG_FOPEN, $HANG_RENAME or $HANG_NAMES, named pipes: whoever opens such a pipe
- * for writing knows that the daemon hangs there, and closes it to let go. */
+ * It does so by reading $HANG_OPEN, $HANG_CLOSE, $HANG_FOPEN, $HANG_UNLINK, $HANG_RENAME or $HANG_NAMES, named pipes: whoever opens such
+ * a pipe for writing knows that the daemon hangs there, and closes it to let go. */
 
 #undef _FILE_OFFSET_BITS /* open and open64 are both wanted, by their own names */
 
@@ -25,6 +25,7 @@
 static int (*real_open)(const char *path, int flags, ...);
 static int (*real_close)(int fd);
 static FILE *(*real_fopen)(const char *path, const char *mode);
+static int (*real_unlink)(const char *path);
 static int (*real_renameat)(int old_directory, const char *old, int directory, const char *name);
 static int (*real_getpwuid_r)(uid_t uid, struct passwd *entry, char *buffer, size_t size, struct passwd **ret);
 static dev_t tty; /* 0: not opened yet */
@@ -34,6 +35,7 @@ __attribute__((constructor)) static void find_real(void)
 	*(void **)&real_open = dlsym(RTLD_NEXT, "open");
 	*(void **)&real_close = dlsym(RTLD_NEXT, "close");
 	*(void **)&real_fopen = dlsym(RTLD_NEXT, "fopen64");
+	*(void **)&real_unlink = dlsym(RTLD_NEXT, "unlink");
 	*(void **)&real_renameat = dlsym(RTLD_NEXT, "renameat");
 	*(void **)&real_getpwuid_r = dlsym(RTLD_NEXT, "getpwuid_r");
 }
@@ -93,6 +95,14 @@ static FILE *open_file(const char *path, const char *mode)
 	}
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
+
+int unlink(const char *path)
+{
+	const char *wanted = getenv("HANG_FILE");
+	if (wanted && !strcmp(path, wanted))
+		hang("HANG_UNLINK");
+	return real_unlink(path);
+}
 
 int renameat(int old_directory, const char *old, int directory, const char *name)
 {

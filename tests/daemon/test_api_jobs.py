@@ -172,8 +172,8 @@ def test_a_damaged_file_is_none(rack, tmp_path):
     r.start()
     c = r.ready()
     assert c.fails('Update', device='a', file=file).name == 'NoSuchImage'
-    assert not kept.exists()
     assert c.put(data)['hash'] == hashlib.sha256(data).hexdigest() == file
+    assert kept.read_bytes() == data, 'what was damaged was removed before'
     assert c.call('Update', device='a', file=file)['outcome'] == 'updated'
 
 

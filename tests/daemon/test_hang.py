@@ -369,6 +369,53 @@ def test_jobs_that_ended_do_not_pile_up(hanging, gate, monkeypatch):
     assert [job['id'] for job in r.client().call('Jobs')['jobs']] == kept
 
 
+def test_files_that_hang_leave_threads_to_others(rack, gate, tmp_path, monkeypatch):
+    """However many clients wait for a file on a disk that hangs: a lease is to be had, and a file that is in memory."""
+    boards = [f'b{i}' for i in range(16)]
+    r = rack(*boards)
+    r.ready()
+    slow, new = updates.Image(tmp_path), updates.Image(tmp_path, '3.0.0')
+    file = r.client().put(slow.data)['hash']
+    assert r.stop() == 0
+    preload(monkeypatch, HANG_FILE=r.dir / 'state/images' / file, HANG_FOPEN=gate.path)
+    r.start()
+    r.ready()
+    other = r.client().put(new.data)['hash']
+    updaters = [r.client() for _ in boards[1:]]
+    for board, updater in zip(boards[1:], updaters):
+        updater.send('Update', {'device': board, 'file': file}, more=True)
+    gate.wait()
+    c = r.client()
+    assert c.call('Lock', devices=['b0'])['token']
+    c.send('Update', {'device': 'b0', 'file': other}, more=True)
+    assert updates.follow(c)['outcome'] == 'updated'
+    gate.stand_open()
+    for updater in updaters:
+        assert updates.follow(updater)['outcome'] == 'updated'
+
+
+def test_a_file_whose_removal_hangs(rack, gate, tmp_path, monkeypatch):
+    """The file longest unused makes room: no board waits for the disk."""
+    r = rack()
+    r.ready()
+    first = r.client().put(b'0', any=True)['hash']
+    assert r.stop() == 0
+    preload(monkeypatch, HANG_FILE=r.dir / 'state/images' / first, HANG_UNLINK=gate.path)
+    r.start()
+    c, putter = r.ready(), r.client()
+    for number in range(1, 64):
+        putter.put(str(number).encode(), any=True)
+    putter.send('ImagePut', {'data': base64.b64encode(b'64').decode(), 'any': True})
+    gate.wait()
+    assert statistics.median(echo_times(c, 'a')) < MOST_SECONDS
+    assert putter.reply()['hash']
+    putter.send('ImagePut', {'data': base64.b64encode(b'0').decode(), 'any': True})
+    gate.stand_open()
+    assert putter.reply()['hash'] == first
+    assert r.stop() == 0
+    assert (r.dir / 'state/images' / first).exists()
+
+
 def test_a_name_service_that_hangs(rack, gate, tmp_path, monkeypatch):
     """Whoever asks for a lease has to wait for the name of its holder. Files are put, and boards updated, all the same."""
     boards = [f'b{i}' for i in range(16)]
