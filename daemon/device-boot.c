@@ -31,16 +31,18 @@ static unsigned int most(unsigned int a, unsigned int b)
 	return a > b ? a : b;
 }
 
-/* After a port was opened, or what it printed has ended. */
-unsigned int device_quiet_ms(const struct device *d)
+/* As far as the board's window is known. After the reset out of recovery it is thought to be long, whatever the boot shows. */
+static unsigned int window_ms(const struct device *d)
 {
 	const struct device_private *p = d->private;
-
-	if (!p->expecting)
-		return d->config->quiet_ms;
 	unsigned int quiet = most(d->config->quiet_ms, p->learnt.quiet_ms);
-	/* Native USB: its port went with the reset out of recovery, and is back. */
-	return p->recovery_reset ? most(quiet, QUIET_AFTER_RECOVERY_MS) : quiet;
+
+	return p->expecting && p->recovery_reset ? most(quiet, QUIET_AFTER_RECOVERY_MS) : quiet;
+}
+
+unsigned int device_quiet_ms(const struct device *d)
+{
+	return d->private->expecting ? window_ms(d) : d->config->quiet_ms;
 }
 
 /* After a reset or a bootloader's banner. */
@@ -48,7 +50,7 @@ static unsigned int boot_ms(const struct device *d)
 {
 	const struct device_private *p = d->private;
 	uint64_t kb = p->swap_bytes / 1024;
-	unsigned int quiet = most(d->config->quiet_ms, p->learnt.quiet_ms);
+	unsigned int quiet = window_ms(d);
 
 	/* Nothing to spoil, and no banner of an application to wait for. */
 	if (d->recovery_wanted)

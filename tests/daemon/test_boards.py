@@ -93,6 +93,15 @@ def test_recovery_that_nobody_asked_for_is_left(rack):
     assert r.sim.state()['resets_smp'] == 1
 
 
+@pytest.mark.parametrize('keys', ['', 'banner=on', 'hang_up=on', 'hang_up=on,banner=on'])
+def test_the_way_out_of_recovery_leads_past_the_window(rack, keys):
+    """Neither a banner of the bootloader nor a port that comes back ends the quiet after the reset."""
+    r = rack(keys=f'recovery=on,wait_dfu_ms=1500,{keys}'.rstrip(','), quiet_ms=10)
+    r.client().wait_device('a', lambda d: d['state'] in ('ready', 'recovery'))
+    state = r.sim.state()
+    assert state['phase'] == 'app' and state['resets_smp'] == 1, state
+
+
 @pytest.fixture(scope='module')
 def bad_image(tmp_path_factory):
     path = tmp_path_factory.mktemp('bad') / 'image'
