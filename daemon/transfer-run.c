@@ -3,6 +3,7 @@
 #include "daemon/transfer-run.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "daemon/round-trip.h"
 
@@ -33,6 +34,7 @@ struct transfer_run {
 	bool beside; /* the question went out behind a first chunk */
 	uint64_t told; /* bytes last told to progress() */
 	unsigned int window;
+	char broken[128];  /* what is wrong with the latest reply, if anything is */
 	uv_timer_t *pause; /* or NULL */
 	bool paused;	   /* ... is over */
 	bool forgotten;	   /* the board would have it all again */
@@ -261,6 +263,7 @@ static void judge(struct transfer_run *run, uint32_t token, const struct answer 
 	unsigned int losses = transfer_losses(run->transfer);
 	uint64_t before = transfer_acknowledged(run->transfer);
 
+	snprintf(run->broken, sizeof(run->broken), "%s", answer->error == -EBADMSG && answer->text ? answer->text : "");
 	transfer_tick(run->transfer, uv_hrtime() / 1000000);
 	transfer_on_cable(run->transfer, device_on_cable(run->device));
 	if (answer->error == 0)
@@ -315,6 +318,10 @@ static void go_on(struct transfer_run *run)
 	}
 	if (transfer_verify_needed(run->transfer) && (r == 0 || r == -ETIMEDOUT))
 		r = -EAGAIN;
+	if (r == -ETIMEDOUT && run->broken[0]) { /* it was no silence */
+		r = -EPROTO;
+		text = run->broken;
+	}
 	finish(run, r, text);
 }
 

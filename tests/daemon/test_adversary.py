@@ -97,6 +97,21 @@ def test_file_that_claims_to_be_too_large(rack):
     board.close()
 
 
+@pytest.mark.parametrize('reply', [b'', b'\xbf', b'\xa1\x63off'])
+def test_replies_that_are_broken_are_no_silence(rack, image, reply):
+    """A transfer tries again, and then says what it was given, as a plain call does."""
+    import hostile_board
+    slots = [{'slot': 0, 'version': '1.0.0', 'hash': bytes(32), 'active': True, 'confirmed': True}]
+    board = hostile_board.Board({(0, 6): {'buf_size': 2048, 'buf_count': 4}, (1, 0): {'images': slots}, (1, 1): reply, (8, 0): reply, (8, 4): {}})
+    r = rack('a', arguments=['--port', f'{board.path},name=hostile,quiet_ms=10'])
+    c = r.ready('hostile')
+    file = c.put(image.data)['hash']
+    for error in (c.fails('FileRead', device='hostile', path='/a'), c.fails('FileWrite', device='hostile', path='/a', data='AAAA'),
+                  c.fails('ImageUpload', device='hostile', file=file), c.fails('Update', device='hostile', file=file)):
+        assert error.name == 'ProtocolError' and "the board's reply is broken" in error.parameters['message'], error
+    board.close()
+
+
 @pytest.mark.parametrize('answer,expected', [
     ({'rc': 1, 'rsn': 'é' * 200}, {'rc': 1, 'reason': 'é' * 200}),
     ({'rc': 1, 'rsn': 'x' + 'é' * 200}, {'rc': 1, 'reason': 'x' + 'é' * 200}),
