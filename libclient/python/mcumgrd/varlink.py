@@ -8,7 +8,7 @@ import socket
 import threading
 from typing import Any, Dict, Iterator, Optional
 
-from .errors import DaemonUnreachable, MCUmgrError, from_reply
+from .errors import DaemonUnreachable, InvalidParameter, MCUmgrError, from_reply
 
 __all__ = ["Connection", "default_socket"]
 
@@ -94,6 +94,10 @@ class Connection:
     def _send(self, method: str, parameters: Dict[str, Any], more: bool) -> None:
         if self._closed:
             raise DaemonUnreachable("the connection to the daemon is closed")
+        for name, value in parameters.items():  # the daemon hangs up at one
+            for number in value if isinstance(value, (list, tuple)) else [value]:
+                if isinstance(number, int) and not -2 ** 63 <= number < 2 ** 64:
+                    raise InvalidParameter(f"'{name}' is beyond 64 bits", None, {"parameter": name})
         if self._pid != os.getpid():
             self._drop()
         if self._broken:

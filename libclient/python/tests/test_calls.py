@@ -200,6 +200,16 @@ def test_what_is_no_sha256_is_a_wrong_value(client, call, wrong):
         call(client, wrong)
 
 
+@pytest.mark.parametrize("call, name", [
+    (lambda c, n: c.set_retries(n), "retries"), (lambda c, n: c.image_erase(n), "slot"),
+    (lambda c, n: c.fs_file_checksum("/lfs1/a", offset=n), "offset"), (lambda c, n: c.enum_get_group_details([1, n]), "groups")])
+@pytest.mark.parametrize("number", [2 ** 64, -2 ** 63 - 1])
+def test_numbers_beyond_64_bits(client, call, name, number):
+    with pytest.raises(mcumgrd.InvalidParameter) as raised:
+        call(client, number)
+    assert raised.value.message == f"'{name}' is beyond 64 bits" and client.os_echo("on") == "on"
+
+
 def test_devices_and_watch(shared):
     (device,) = mcumgrd.devices(shared.socket)
     assert device["id"] == "a" and device["state"] == "ready"
