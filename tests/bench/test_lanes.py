@@ -78,23 +78,31 @@ PLAIN = """
         assert {s for s in asked if ignored >> s - 1 & 1} <= {signal.SIGPIPE}, "Python itself ignores that one"
         assert subprocess.run(["sh", "-c", "kill -PIPE $$"]).returncode == -signal.SIGPIPE
         assert os.read(0, 1) == b"" and os.umask(0o22) == 0o22
+        program = pathlib.Path(os.environ["TMPDIR"], f"of-script-test-{os.getpid()}")
+        program.write_text("#!/bin/sh\\n")
+        program.chmod(0o755)
+        subprocess.run([program], check=True)
+        program.unlink()
         assert len(os.environ["TMPDIR"]) < 60 and os.path.isdir(os.environ["TMPDIR"]) and os.path.isdir(os.environ["HOME"])
         assert not {"MCUMGR_LEASE", "NOTIFY_SOCKET", "PYTHONOPTIMIZE", "CDPATH"} & set(os.environ)
         assert os.access(os.environ["MCUMGRD_TEST_CACHE"], os.W_OK)
 """
+START = "exec script/test sim"
 SURROUNDINGS = [
-    ("signals", {}, (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD), ""),
-    ("no input", {}, (), "exec <&-; umask 077; "),
+    ("signals", {}, (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD), START),
+    ("no input", {}, (), f"exec <&-; umask 077; {START}"),
+    ("no programs", {"TMPDIR": "/var/tmp"}, (), "exec unshare --user --map-root-user --mount bash -c "
+     f"'mount -t tmpfs -o noexec none /var/tmp && {START}'"),
     ("variables", {"PYTEST_ADDOPTS": "--collect-only", "PYTHONOPTIMIZE": "1", "MCUMGR_LEASE": "x", "NOTIFY_SOCKET": "/none",
-                   "CDPATH": "/", "LC_ALL": "tr_TR.UTF-8", "POSIXLY_CORRECT": "1"}, (), ""),
-    ("long folder", {"TMPDIR": "/tmp/" + "long/" * 30}, (), ""),
-    ("no home", {"HOME": None}, (), ""),
-    ("a home that is none", {"HOME": "/proc/nowhere"}, (), ""),
+                   "CDPATH": "/", "LC_ALL": "tr_TR.UTF-8", "POSIXLY_CORRECT": "1"}, (), START),
+    ("long folder", {"TMPDIR": "/tmp/" + "long/" * 30}, (), START),
+    ("no home", {"HOME": None}, (), START),
+    ("a home that is none", {"HOME": "/proc/nowhere"}, (), START),
 ]
 
 
-@pytest.mark.parametrize("variables, ignored, before", [s[1:] for s in SURROUNDINGS], ids=[s[0] for s in SURROUNDINGS])
-def test_surroundings_do_not_matter(tree, variables, ignored, before):
+@pytest.mark.parametrize("variables, ignored, start", [s[1:] for s in SURROUNDINGS], ids=[s[0] for s in SURROUNDINGS])
+def test_surroundings_do_not_matter(tree, variables, ignored, start):
     (tree / "tests/sim").mkdir(parents=True)
     (tree / "tests/sim/test_it.py").write_text(textwrap.dedent(PLAIN))
     environment = {"PATH": f"{tree}/bin:/usr/bin:/bin", "HOME": str(tree), "MCUMGRD_TEST_CACHE": "", **variables}
@@ -103,6 +111,6 @@ def test_surroundings_do_not_matter(tree, variables, ignored, before):
         for number in ignored:
             signal.signal(number, signal.SIG_IGN)
 
-    result = subprocess.run(["bash", "-c", before + "exec script/test sim"], cwd=tree, capture_output=True, text=True, timeout=120,
+    result = subprocess.run(["bash", "-c", start], cwd=tree, capture_output=True, text=True, timeout=120,
                             check=False, preexec_fn=ignore, env={k: v for k, v in environment.items() if v is not None})
     assert (result.stdout.splitlines()[-1:], result.returncode) == (["1 passed, 0 failed, 0 skipped"], 0), result
