@@ -64,6 +64,8 @@ def test_every_suite_is_in_the_total(tree, heavy, light, status, end):
         (tree / "tests" / suite).mkdir(parents=True)
         (tree / "tests" / suite / "test_it.py").write_text(textwrap.dedent(text))
     command = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespaces to be had here")
     result = subprocess.run([*command, "bash", "script/test", "zephyr", "sim"], cwd=tree, capture_output=True, text=True,
                             timeout=120, check=False, env={"PATH": f"{tree}/bin:/usr/bin:/bin", "HOME": str(tree)})
     assert (result.stdout.splitlines()[-1:], result.returncode) == ([end], status), result
