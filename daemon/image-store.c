@@ -425,9 +425,11 @@ static struct blob *take_read(struct work *w, int status)
 		return &e->blob;
 	}
 	log_warning(NULL, "image", "file %.16s cannot be read or is damaged: it is dropped", e->blob.hash);
-	if (e->store && !e->blob.data && e->blob.references == 1)
-		drop(e->store, e);
+	struct image_store *s = e->store;
+	bool unused = s && !e->blob.data && e->blob.references == 1;
 	blob_unref(&e->blob);
+	if (unused)
+		drop(s, e);
 	return NULL;
 }
 
