@@ -45,6 +45,8 @@ def test_a_file_comes_back_as_it_was_sent(board, size):
     replies = write(client, f'/lfs1/f{size}', content(size))
     assert replies[-1]['doneBytes'] == replies[-1]['totalBytes'] == size
     assert replies[-1].get('verified') == ('sha256' if size else None)
+    told = [reply['doneBytes'] for reply in replies]
+    assert told == sorted(told), 'from 0 only when the upload begins once more'
     assert read(client, f'/lfs1/f{size}') == content(size)
     assert client.call('FileStatus', device='a', path=f'/lfs1/f{size}') == {'size': size}
 

@@ -64,6 +64,18 @@ def _sha256(checksum: _Checksum) -> Optional[str]:
     return digits
 
 
+def _news(progress: _Progress) -> Callable[[int, int], None]:
+    """Calls it for what it was not told just before."""
+    told: List[Tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        if progress and told != [(done, total)]:
+            told[:] = [(done, total)]
+            progress(done, total)
+
+    return tell
+
+
 def _timeout(timeout_ms: Optional[int]) -> Optional[int]:
     if timeout_ms is not None and (type(timeout_ms) is not int or not 1 <= timeout_ms <= 600000):
         raise InvalidParameter(f"timeout_ms must be a whole number from 1 to 600000, not {timeout_ms!r}")
@@ -407,9 +419,11 @@ class MCUmgrClient:
     def image_upload(self, data: bytes, image: Optional[int] = None, checksum: _Checksum = None, upgrade_only: bool = False,
                      progress: _Progress = None) -> None:
         """Uploads an image file, without activating it. progress(done, total); an exception in it aborts."""
+        tell = _news(progress)
+
         def take(reply: Dict[str, Any]) -> None:
-            if progress and reply.get("totalBytes"):
-                progress(reply.get("doneBytes") or 0, reply["totalBytes"])
+            if reply.get("totalBytes"):
+                tell(reply.get("doneBytes") or 0, reply["totalBytes"])
 
         wanted = _sha256(checksum)
         self._follow(take, "ImageUpload", file=self._put(data), imageNumber=image, checksum=wanted,
@@ -470,21 +484,21 @@ class MCUmgrClient:
 
     def fs_file_download(self, name: str, progress: _Progress = None) -> bytes:
         """The content of a file. progress(done, total); an exception in it aborts."""
-        data = bytearray()
+        data, tell = bytearray(), _news(progress)
 
         def take(reply: Dict[str, Any]) -> None:
             data.extend(base64.b64decode(reply["data"]))
-            if progress:
-                progress(len(data), reply["size"])
+            tell(len(data), reply["size"])
 
         self._follow(take, "FileRead", path=name)
         return bytes(data)
 
     def fs_file_upload(self, name: str, data: bytes, progress: _Progress = None) -> None:
         """Writes a file. progress(done, total); an exception in it aborts."""
+        tell = _news(progress)
+
         def take(reply: Dict[str, Any]) -> None:
-            if progress:
-                progress(reply["doneBytes"], reply["totalBytes"])
+            tell(reply["doneBytes"], reply["totalBytes"])
 
         self._follow(take, "FileWrite", path=name, data=base64.b64encode(as_bytes(data, "data")).decode("ascii"))
 

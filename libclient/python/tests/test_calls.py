@@ -210,6 +210,19 @@ def test_numbers_beyond_64_bits(client, call, name, number):
     assert raised.value.message == f"'{name}' is beyond 64 bits" and client.os_echo("on") == "on"
 
 
+@pytest.mark.parametrize("call", [lambda c, image, told: c.image_upload(image[0], progress=told),
+                                  lambda c, image, told: c.fs_file_upload("/lfs1/p", image[0], told),
+                                  lambda c, image, told: c.fs_file_download("/lfs1/p", told)], ids=["image", "up", "down"])
+def test_progress_only_goes_forward(rack, image, call):
+    """And tells the end once."""
+    r = rack("a")
+    with mcumgrd.MCUmgrClient.device("a", r.socket) as client:
+        client.fs_file_upload("/lfs1/p", image[0])
+        told = []
+        call(client, image, lambda *at: told.append(at))
+        assert told == sorted(set(told)) and told[-1] == (len(image[0]), len(image[0]))
+
+
 def test_devices_and_watch(shared):
     (device,) = mcumgrd.devices(shared.socket)
     assert device["id"] == "a" and device["state"] == "ready"
