@@ -89,7 +89,7 @@ PLAIN = """
         program.chmod(0o755)
         subprocess.run([program], check=True)
         program.unlink()
-        assert len(os.environ["TMPDIR"]) < 60 and os.path.isdir(os.environ["TMPDIR"]) and os.path.isdir(os.environ["HOME"])
+        assert len(os.environ["TMPDIR"]) < 60 and os.path.isdir(os.environ["TMPDIR"]) and os.access(os.environ["HOME"], os.W_OK)
         assert not {"MCUMGR_LEASE", "NOTIFY_SOCKET", "PYTHONOPTIMIZE", "CDPATH"} & set(os.environ)
         assert os.access(os.environ["MCUMGRD_TEST_CACHE"], os.W_OK)
 """
@@ -104,6 +104,7 @@ SURROUNDINGS = [
     ("long folder", {"TMPDIR": "/tmp/" + "long/" * 30}, (), START),
     ("no home", {"HOME": None}, (), START),
     ("a home that is none", {"HOME": "/proc/nowhere"}, (), START),
+    ("a home of others", {"HOME": "/proc", "MCUMGRD_TEST_CACHE": "/proc/nowhere"}, (), START),
 ]
 
 
