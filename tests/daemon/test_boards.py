@@ -68,7 +68,7 @@ def test_plugs_leave_no_board_in_its_bootloader(rack):
         assert state['phase'] == 'app' and state['boots'] == state['app_starts'] == 6, state
 
 
-@pytest.mark.parametrize('more', ['', ',hang_up=on'])
+@pytest.mark.parametrize('more', ['', pytest.param(',hang_up=on', marks=pytest.mark.slow)])
 def test_a_longer_window_is_met_once(rack, more):
     """A window longer than the quiet time catches the board once: it is reset, and never again, for the daemon has learnt."""
     r = rack(keys='wait_dfu_ms=1500' + more, quiet_ms=300)
@@ -93,7 +93,8 @@ def test_recovery_that_nobody_asked_for_is_left(rack):
     assert r.sim.state()['resets_smp'] == 1
 
 
-@pytest.mark.parametrize('keys', ['', 'banner=on', 'hang_up=on', 'hang_up=on,banner=on'])
+@pytest.mark.parametrize('keys', ['hang_up=on,banner=on', *(pytest.param(k, marks=pytest.mark.slow)
+                                                           for k in ('', 'banner=on', 'hang_up=on'))])
 def test_the_way_out_of_recovery_leads_past_the_window(rack, keys):
     """Neither a banner of the bootloader nor a port that comes back ends the quiet after the reset."""
     r = rack(keys=f'recovery=on,wait_dfu_ms=1500,{keys}'.rstrip(','), quiet_ms=10)

@@ -137,7 +137,7 @@ def test_board_and_cable(rack, image, length, kind, seed):
     updates.settle_all(r, image)
 
 
-@pytest.mark.parametrize('method', ['Update', 'ImageUpload'])
+@pytest.mark.parametrize('method', ['Update', pytest.param('ImageUpload', marks=pytest.mark.slow)])
 def test_a_reset_in_the_upload_that_nobody_sees(rack, image, method):
     """By its pin, on a UART, without a word on the console: what is under way keeps the board in its bootloader, which would write
     the upload over the application."""
