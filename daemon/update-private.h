@@ -90,6 +90,8 @@ struct update {
 	bool skipped_upload, only_confirm;
 	char *run_text;
 
+	bool gone; /* the failure is that the board went away */
+
 	/* reset and after */
 	enum reattach_phase reattach;
 	enum sight sight;

@@ -38,38 +38,34 @@ char *update_where(const struct update *u)
 {
 	const char *old = u->old_version[0] ? u->old_version : "the image it ran before";
 	const char *version = u->job.version[0] ? u->job.version : "the file";
+	bool may_boot = u->flagless || !u->has_marks;
+	_cleanup_free_ char *runs = NULL;
 	char *text = NULL;
 	int n = 0;
 
 	if (u->recovery && (u->phase == PHASE_UPLOADING || u->phase == PHASE_UPLOADED))
 		return where_recovery(u);
+	/* What went may have been reset, and be up again with another image. */
+	if (asprintf(&runs, u->gone ? "The board ran %s when it was last seen" : "The board runs %s", old) < 0)
+		return NULL;
 	switch (u->phase) {
 	case PHASE_BEFORE:
 		return strdup("Nothing was changed on the board.");
 	case PHASE_UPLOADING:
 		/* Its last chunk may be under way, or only the answer to it. */
-		n = asprintf(&text, u->flagless || !u->has_marks
-							? "The board runs %s; the upload to its other slot is incomplete; if its "
-							  "end arrived all the same, a reset may boot it."
-							: "The board runs %s; the upload to its other slot is incomplete, and a "
-							  "reset does not boot it.",
-				old);
+		n = asprintf(&text, "%s; the upload to its other slot is incomplete%s.", runs,
+				may_boot ? "; if its end arrived all the same, a reset may boot it" : ", and a reset does not boot it");
 		break;
 	case PHASE_UPLOADED:
-		n = asprintf(&text, u->flagless || !u->has_marks
-							? "The board runs %s; %s is in its other slot, and a reset may boot it."
-						: "The board runs %s; %s is in its other slot, not marked: a reset does not boot it.",
-				old, version);
+		n = asprintf(&text, "%s; %s is in its other slot, %s.", runs, version,
+				may_boot ? "and a reset may boot it" : "not marked: a reset does not boot it");
 		break;
 	case PHASE_MARKING:
-		n = asprintf(&text, u->flagless || !u->has_marks
-							? "The board runs %s; %s is in its other slot and may be marked; a reset may boot it."
-							: "The board runs %s; %s is in its other slot and may be marked: if so, the next reset "
-							  "boots it.",
-				old, version);
+		n = asprintf(&text, "%s; %s is in its other slot and may be marked%s.", runs, version,
+				may_boot ? "; a reset may boot it" : ": if so, the next reset boots it");
 		break;
 	case PHASE_MARKED:
-		n = asprintf(&text, "The board runs %s; %s is marked%s: the next reset boots it.", old, version,
+		n = asprintf(&text, "%s; %s is marked%s: the next reset boots it.", runs, version,
 				u->options.force_confirm ? "" : " for test");
 		break;
 	case PHASE_RESET:
@@ -153,6 +149,7 @@ int update_fail_answer(struct update *u, int error)
 			return update_fail_protocol(u, "the board's list of images is malformed", NULL);
 		break;
 	case -ENODEV:
+		u->gone = true;
 		common(u, &p, answer && answer->text ? answer->text : "The board went away");
 		return job_fail(&u->job, error, "DeviceGone", parameters_finish(&p));
 	}
