@@ -78,7 +78,7 @@ def libraries(program, roots=()):
     missing = re.findall(r'(\S+) => not found', done.stdout)
     if missing or done.returncode:
         raise packages.Unavailable(f'{program}: missing libraries: {" ".join(missing) or done.stderr.strip()}')
-    found = dict(re.findall(r'^\s+(\S+) => (/\S+) ', done.stdout, re.M))
+    found = dict(re.findall(r'^\s+(\S+) => (/.+) \(0x', done.stdout, re.M))
     found.update((path, path) for path in re.findall(r'^\s+(/\S*/ld-linux\S*) \(', done.stdout, re.M))
     return {name: Path(path) for name, path in found.items()}
 
