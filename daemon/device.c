@@ -203,7 +203,13 @@ static void on_trace(void *user, const struct trace_entry *e)
 				e->op, e->group, e->id, e->sequence, e->size);
 }
 
-static const struct session_callbacks session_callbacks = {.text = on_text, .learnt = on_learnt, .trace = on_trace};
+static void on_parameters(void *user, const struct value *reply)
+{
+	device_learn_parameters(user, reply);
+}
+
+static const struct session_callbacks session_callbacks = {
+	.text = on_text, .learnt = on_learnt, .parameters = on_parameters, .trace = on_trace};
 
 int device_new_session(struct device *d)
 {

@@ -74,7 +74,11 @@ uint64_t session_watch_until(const struct session *s)
 
 static void question_done(struct request *request, const struct answer *answer)
 {
-	(void)answer;
+	const struct session *s = request->user;
+
+	/* Another board than was looked at may be the reason for the loss. */
+	if (answer->error == 0 && s->callbacks.parameters)
+		s->callbacks.parameters(s->user, answer->payload);
 	request_release(request);
 }
 
@@ -84,7 +88,7 @@ static void ask(struct session *s, struct request *question)
 	struct session_request *e = calloc(1, sizeof(*e));
 
 	*question = (struct request){.class = REQUEST_JOB, .op = SMP_READ, .group = SMP_OS, .id = 6, .repeat = REPEAT_NEVER,
-		.any_state = true, .done = question_done, .payload = malloc(1), .payload_size = 1};
+		.any_state = true, .done = question_done, .user = s, .payload = malloc(1), .payload_size = 1};
 	if (!e || !question->payload) {
 		free(e);
 		request_release(question);

@@ -80,6 +80,7 @@ struct session_settings {
 struct session_callbacks {
 	void (*text)(void *user, const uint8_t *data, size_t size); /* console text */
 	void (*learnt)(void *user); /* line delay or version changed by experience */
+	void (*parameters)(void *user, const struct value *reply); /* asked on the way, to find losses; may be NULL */
 	void (*trace)(void *user, const struct trace_entry *entry); /* frames, losses; may be NULL. From inside anything. */
 };
 
