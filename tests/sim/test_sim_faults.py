@@ -294,9 +294,9 @@ def run(*words):
     (['--board', '../a'], 'a name is made of'),
     (['--board', 'a', '--board', 'a'], 'a board of that name already'),
     (['--board', 'a,slot_size=20000'], 'multiple of 4096'),
-    (['--board', 'a,image=/nonexistent/i'], 'mcumgr-sim: /nonexistent/i: No such file'),
+    (['--board', 'a,image=/proc/nowhere/i'], 'mcumgr-sim: /proc/nowhere/i: No such file'),
     (['--board', 'a,slot_size=16K,image1=/bin/sh'], 'mcumgr-sim: /bin/sh: larger than the slot'),
-    (['--dir', '/nonexistent', '--board', 'a'], 'No such file'),
+    (['--dir', '/proc/nowhere', '--board', 'a'], 'No such file'),
     (['--seed', 'x', '--board', 'a'], 'expected a number'),
     (['--board', 'a', '--until-eof'], 'needs a pipe or a terminal'),  # it is /dev/null
     (['--board', 'a', 'b'], 'usage'),
@@ -342,7 +342,7 @@ def test_help():
     (['-o', 'x', '--broken', 'window'], 'bad value window'),
     (['-o', 'x', '--size', '100'], '--size: 100 bytes cannot hold'),
     (['-o', 'x', '--pad', '4096'], '--pad: a slot of 4096 bytes cannot hold an image of 32768'),
-    (['-o', '/nonexistent/x'], 'No such file'),
+    (['-o', '/proc/nowhere/x'], 'No such file'),
     ([], 'usage'),
 ])
 def test_bad_image_command_lines(tmp_path, words, text):
