@@ -281,6 +281,6 @@ def test_a_board_that_reports_faults_without_end(rack):
     c = r.ready()
     for _ in range(50):
         r.sim.command('a console ' + r'>>> ZEPHYR FATAL ERROR 4\n' * 40)
-    while c.call('Console', device='a', backlog=1)['lines'][-1]['number'] < 2000:
+    while not (lines := c.call('Console', device='a', backlog=1)['lines']) or lines[-1]['number'] < 2000:
         pass
     assert 1 <= r.text().count('reports a fatal error') < 50
