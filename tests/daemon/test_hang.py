@@ -269,19 +269,34 @@ def test_an_update_waits_for_a_state_directory_that_hangs(hanging, gate, monkeyp
     assert updates.is_new(r.sim.state('a'), new)
 
 
-def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, tmp_path):
-    """The next daemon must not go on with what somebody was told to be cancelled."""
+@pytest.fixture
+def good_disk(hanging, gate, monkeypatch):
+    """A rack whose disk hangs from hang_at_record() on."""
     monkeypatch.setenv('HANG_RECORD', 'b')
     gate.stand_open()
-    r = hanging('HANG_RENAME')
-    c, updater, canceller = r.ready(), r.client(), r.client()
-    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
-    before = updates.lists(r)
-    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
-    job = updates.until_mark_is_sent(r, updater, before)['job']
+    return hanging('HANG_RENAME')
+
+
+def hang_at_record(r, gate):
+    """Of board b, and all that are written behind it."""
     gate.shut()
     r.sim.command('b unplug')
     gate.wait()
+
+
+def job_that_waits_for_its_mark(r, updater, tmp_path):
+    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
+    before = updates.lists(r)
+    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
+    return updates.until_mark_is_sent(r, updater, before)['job']
+
+
+def test_a_cancel_is_answered_once_it_is_on_record(good_disk, gate, tmp_path):
+    """The next daemon must not go on with what somebody was told to be cancelled."""
+    r = good_disk
+    c, updater, canceller = r.ready(), r.client(), r.client()
+    job = job_that_waits_for_its_mark(r, updater, tmp_path)
+    hang_at_record(r, gate)
     canceller.send('JobCancel', {'job': job})
     for _ in range(3):
         assert [j['state'] for j in c.call('Jobs')['jobs']] == ['running']
@@ -292,17 +307,13 @@ def test_a_cancel_is_answered_once_it_is_on_record(hanging, gate, monkeypatch, t
     assert updates.follow(updater).name == 'Cancelled'
 
 
-def test_a_cancel_that_ends_the_job_is_answered_once_that_is_on_record(hanging, gate, monkeypatch, tmp_path):
-    monkeypatch.setenv('HANG_RECORD', 'b')
-    gate.stand_open()
-    r = hanging('HANG_RENAME')
+def test_a_cancel_that_ends_the_job_is_answered_once_that_is_on_record(good_disk, gate, tmp_path):
+    r = good_disk
     c, updater, canceller = r.ready(), r.client(), r.client()
     r.sim.command('a fault lose-request group=1 id=1 op=write count=0')
     updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
     job = updates.until(updater, 'upload')['job']
-    gate.shut()
-    r.sim.command('b unplug')
-    gate.wait()
+    hang_at_record(r, gate)
     canceller.send('JobCancel', {'job': job})
     assert updates.follow(updater).name == 'Cancelled'
     assert [j['state'] for j in c.call('Jobs')['jobs']] == ['cancelled']
@@ -318,19 +329,12 @@ def test_a_cancel_that_ends_the_job_is_answered_once_that_is_on_record(hanging, 
     assert c.call('JobCancel', job=job) == {}
 
 
-def test_cancels_do_not_pile_up(hanging, gate, monkeypatch, tmp_path):
+def test_cancels_do_not_pile_up(good_disk, gate, tmp_path):
     """Clients that ask again and again, and go, leave nothing behind while the disk hangs."""
-    monkeypatch.setenv('HANG_RECORD', 'b')
-    gate.stand_open()
-    r = hanging('HANG_RENAME')
+    r = good_disk
     c, updater = r.ready(), r.client()
-    r.sim.command('a fault lose-request group=1 id=0 op=write count=0')
-    before = updates.lists(r)
-    updates.begin(updater, updates.Image(tmp_path), 'a', detached=True)
-    job = updates.until_mark_is_sent(r, updater, before)['job']
-    gate.shut()
-    r.sim.command('b unplug')
-    gate.wait()
+    job = job_that_waits_for_its_mark(r, updater, tmp_path)
+    hang_at_record(r, gate)
     records = Arrivals(r.dir / 'state/jobs')
     cancellers = [r.client() for _ in range(100)]
     for one in cancellers:
@@ -347,15 +351,11 @@ def test_cancels_do_not_pile_up(hanging, gate, monkeypatch, tmp_path):
     assert records.count() <= 3  # of both, and that it was marked
 
 
-def test_jobs_that_ended_do_not_pile_up(hanging, gate, monkeypatch):
+def test_jobs_that_ended_do_not_pile_up(good_disk, gate):
     """Of those that are no longer listed when the disk takes records again none is written."""
-    monkeypatch.setenv('HANG_RECORD', 'b')
-    gate.stand_open()
-    r = hanging('HANG_RENAME')
+    r = good_disk
     c = r.ready()
-    gate.shut()
-    r.sim.command('b unplug')
-    gate.wait()
+    hang_at_record(r, gate)
     records = Arrivals(r.dir / 'state/ended')
     data = base64.b64encode(b'x').decode()
     for number in range(300):
