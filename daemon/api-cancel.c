@@ -43,7 +43,7 @@ static void add(struct cancel *c, struct waiter *w)
 	w->call->closed = on_closed;
 }
 
-static void on_recorded(void *user)
+static void on_recorded(void *user, const char *id _unused_)
 {
 	struct cancel *c = user, **at = &c->api->cancels;
 

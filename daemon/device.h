@@ -44,6 +44,9 @@ enum device_state {
 /* "busy" while a job runs on a ready or recovering board. */
 const char *device_state_name(const struct device *d);
 
+/* For people, of a command that its bootloader does not have. */
+#define DEVICE_RECOVERY_HINT "its bootloader's recovery answers, which knows few commands: os system-reset boots the application"
+
 struct image_slot {
 	unsigned int image, slot;
 	char version[32];
@@ -51,9 +54,6 @@ struct image_slot {
 	size_t hash_size; /* 0: none told */
 	bool bootable, pending, confirmed, active, permanent;
 };
-/* For people, of a command that its bootloader does not have. */
-#define DEVICE_RECOVERY_HINT "its bootloader's recovery answers, which knows few commands: os system-reset boots the application"
-
 #define IMAGE_SLOTS_MAX 16
 
 /* What runs. */
@@ -85,8 +85,8 @@ struct device_tuning {
 
 struct registry;
 struct device;
-/* A section of the configuration holds for it. Others are not listed, and nobody is told of them. */
 bool device_is_plugged(const struct device *d); /* or is a tty of the configuration, there or not */
+/* A section of the configuration holds for it. Others are not listed, and nobody is told of them. */
 bool device_is_managed(const struct device *d);
 
 struct device {

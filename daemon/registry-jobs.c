@@ -159,11 +159,11 @@ static void save_ended(struct registry *r, struct job *job)
 /* A record of a job that runs, on its way to the disk. */
 struct saving {
 	struct job *job; /* a reference */
-	void (*done)(void *user);
+	void (*done)(void *user, const char *id);
 	void *user;
 };
 
-static void recorded(void *user, const char *id _unused_)
+static void recorded(void *user, const char *id)
 {
 	struct saving *s = user;
 
@@ -171,7 +171,7 @@ static void recorded(void *user, const char *id _unused_)
 		s->job->recorded(s->job);
 	job_unref(s->job);
 	if (s->done)
-		s->done(s->user);
+		s->done(s->user, id);
 	free(s);
 }
 
@@ -195,7 +195,7 @@ static int save_running(struct registry *r, struct job *job, struct saving *s)
 	return e;
 }
 
-void registry_job_save_then(struct registry *r, struct job *job, void (*done)(void *user), void *user)
+void registry_job_save_then(struct registry *r, struct job *job, void (*done)(void *user, const char *id), void *user)
 {
 	struct saving *s = malloc(sizeof(*s));
 	int e = -ENOMEM;
@@ -210,32 +210,13 @@ void registry_job_save_then(struct registry *r, struct job *job, void (*done)(vo
 		cannot_record(job, e);
 	free(s);
 	if (done)
-		done(user);
+		done(user, job->id);
 }
 
-struct ending {
-	void (*done)(void *user);
-	void *user;
-};
-
-static void on_ending_recorded(void *user, const char *id _unused_)
+void registry_job_ended_then(struct registry *r, void (*done)(void *user, const char *id), void *user)
 {
-	_cleanup_free_ struct ending *e = user;
-
-	e->done(e->user);
-}
-
-void registry_job_ended_then(struct registry *r, void (*done)(void *user), void *user)
-{
-	struct ending *e = malloc(sizeof(*e));
-
-	if (e) {
-		*e = (struct ending){.done = done, .user = user};
-		if (state_then(r->state, r->loop, on_ending_recorded, e) == 0)
-			return;
-	}
-	free(e);
-	done(user);
+	if (state_then(r->state, r->loop, done, user) < 0)
+		done(user, NULL);
 }
 
 void registry_job_save(struct registry *r, struct job *job)

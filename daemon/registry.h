@@ -146,9 +146,9 @@ struct job *registry_job_at(const struct registry *r, size_t index);
 struct job *registry_job_find(const struct registry *r, const char *id);
 void registry_job_add(struct registry *r, struct job *job); /* takes a reference; gives the job its id */
 void registry_job_save(struct registry *r, struct job *job); /* records it, unfinished or ended */
-/* One that runs; done is called once, when the disk has it, or at once where it never will. */
-void registry_job_save_then(struct registry *r, struct job *job, void (*done)(void *user), void *user);
+/* One that runs; done is called once, when the disk has it, or at once where it never will. id: of the record, or NULL. */
+void registry_job_save_then(struct registry *r, struct job *job, void (*done)(void *user, const char *id), void *user);
 /* done is called once, when the disk has the end of a job that was on record and has just ended. */
-void registry_job_ended_then(struct registry *r, void (*done)(void *user), void *user);
+void registry_job_ended_then(struct registry *r, void (*done)(void *user, const char *id), void *user);
 struct image_store *registry_images(struct registry *r);
 uv_loop_t *registry_loop(struct registry *r);

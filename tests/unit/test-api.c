@@ -215,14 +215,15 @@ struct job *registry_job_find(const struct registry *r _unused_, const char *id)
 	return only_job && strcmp(only_job->id, id) == 0 ? only_job : NULL;
 }
 
-void registry_job_save_then(struct registry *r _unused_, struct job *job _unused_, void (*done)(void *user), void *user)
+void registry_job_save_then(struct registry *r _unused_, struct job *job _unused_,
+		void (*done)(void *user, const char *id), void *user)
 {
-	done(user);
+	done(user, NULL);
 }
 
-void registry_job_ended_then(struct registry *r _unused_, void (*done)(void *user), void *user)
+void registry_job_ended_then(struct registry *r _unused_, void (*done)(void *user, const char *id), void *user)
 {
-	done(user);
+	done(user, NULL);
 }
 
 const char *device_state_name(const struct device *d _unused_)
