@@ -123,6 +123,9 @@ def test_noise(plain):
 
 def test_a_line_that_stays_open(plain):
     client = plain.client()
+    before = Reader(plain.client(), backlog=0)
+    plain.sim.command(r'a console before\n')
+    before.expect(b'before\n')
     reader = Reader(plain.client(), backlog=0)
     number = held(client, backlog=1)['lines'][-1]['number'] + 1
     for piece in ('uart', ':~', '$ '):
